@@ -1,0 +1,106 @@
+// Package config is broadcastd's configuration: defaults, overridden by
+// config.yaml, by the environment and by flags, in this order. It is strict:
+// what it doesn't know or can't use stops the start and names the key.
+package config
+
+import "time"
+
+// Config is the whole configuration. The yaml tag is a key's name; its path in
+// capitals after BROADCASTD_ is its environment variable.
+type Config struct {
+	// Host and Port are where clients and the HTTP API connect.
+	Host string `yaml:"host"`
+	Port int    `yaml:"port"`
+	// Path goes in front of every route, such as "/ws"; empty by default.
+	Path string `yaml:"path"`
+	// MaxRequestSize bounds the body of an HTTP API request, in bytes.
+	MaxRequestSize int `yaml:"max_request_size"`
+	// ShutdownTimeout bounds the time from SIGTERM to the end.
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
+	// Debug prints each message in and out, credentials masked.
+	Debug bool `yaml:"debug"`
+
+	Log   Log   `yaml:"log"`
+	Admin Admin `yaml:"admin"`
+	Redis Redis `yaml:"redis"`
+	Auth  Auth  `yaml:"auth"`
+
+	// App is the app to serve when there is one, and the defaults of Apps.
+	App App `yaml:"app"`
+	// Apps are further apps; what an entry leaves out it takes from App.
+	Apps []App `yaml:"apps"`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format"` // text or json
+}
+
+// Admin is the listener for metrics and health.
+type Admin struct {
+	Listen string `yaml:"listen"` // host:port; empty switches it off
+}
+
+// Redis is where Laravel publishes.
+type Redis struct {
+	URL string `yaml:"url"` // redis://, rediss:// or unix://; empty: no Redis
+	// Prefix is one or several; a channel's name begins after it. An empty
+	// one hears every channel.
+	Prefix []string `yaml:"prefix"`
+	// Sources says which prefix belongs to which app, when there are several.
+	Sources []RedisSource `yaml:"sources"`
+	// Required makes a Redis that is away fatal at the start, and takes
+	// readiness down later.
+	Required bool `yaml:"required"`
+}
+
+// RedisSource gives the events under a prefix to an app.
+type RedisSource struct {
+	Prefix string `yaml:"prefix"`
+	App    string `yaml:"app"` // the app's id
+}
+
+// Auth is how the API is asked who may listen.
+type Auth struct {
+	Endpoint string `yaml:"endpoint"` // the API's URL; empty: only signatures count
+	Path     string `yaml:"path"`     // the daemon's own endpoint for clients
+	// Headers are those of a client's request that the API gets to see.
+	Headers []string      `yaml:"headers"`
+	Timeout time.Duration `yaml:"timeout"` // of one call to the API
+	// MaxConcurrent bounds the calls under way; further ones wait, up to
+	// MaxWait.
+	MaxConcurrent int           `yaml:"max_concurrent"`
+	MaxWait       time.Duration `yaml:"max_wait"`
+}
+
+// App is one application: who may connect, publish and how much.
+type App struct {
+	ID     string `yaml:"id"`
+	Key    string `yaml:"key"`
+	Secret string `yaml:"secret"`
+	// AllowedOrigins are host names, "*" and wildcards such as "*.example.com".
+	AllowedOrigins []string `yaml:"allowed_origins"`
+	// PingInterval is the silence after which the server pings a client,
+	// ActivityTimeout the one after which clients are told to ping.
+	PingInterval    time.Duration `yaml:"ping_interval"`
+	ActivityTimeout time.Duration `yaml:"activity_timeout"`
+	// PongTimeout is how long a pinged client may stay silent.
+	PongTimeout    time.Duration `yaml:"pong_timeout"`
+	MaxConnections int           `yaml:"max_connections"`  // 0: no limit
+	MaxMessageSize int           `yaml:"max_message_size"` // bytes of a client's message
+	MaxEventSize   int           `yaml:"max_event_size"`   // bytes of an event's data
+	// MaxOutbox bounds what waits for a client that reads too slowly, bytes.
+	MaxOutbox int `yaml:"max_outbox"`
+	// AcceptClientEventsFrom is members, all or none.
+	AcceptClientEventsFrom string       `yaml:"accept_client_events_from"`
+	RateLimiting           RateLimiting `yaml:"rate_limiting"`
+}
+
+// RateLimiting bounds the messages of one connection, as Reverb does.
+type RateLimiting struct {
+	Enabled          bool          `yaml:"enabled"`
+	MaxAttempts      int           `yaml:"max_attempts"`
+	Decay            time.Duration `yaml:"decay_seconds"`
+	TerminateOnLimit bool          `yaml:"terminate_on_limit"`
+}

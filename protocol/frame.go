@@ -1,0 +1,80 @@
+package protocol
+
+import "encoding/binary"
+
+// Frame is a WebSocket frame, or several in a row, ready to be written:
+// header included, unmasked as servers send them. It is shared by all its
+// receivers, so nobody may change it.
+type Frame []byte
+
+// WebSocket opcodes with the FIN bit set (RFC 6455, section 5.2).
+const (
+	finText  = 0x81
+	finClose = 0x88
+	finPing  = 0x89
+)
+
+// maxHeader is the room that startFrame leaves for the header of an unmasked
+// frame: 2 bytes and up to 8 of length.
+const maxHeader = 10
+
+// startFrame begins a text frame whose payload will have about size bytes.
+func startFrame(size int) []byte {
+	return make([]byte, maxHeader, maxHeader+size)
+}
+
+// finishFrame puts the header in front of the payload that follows the room
+// left by startFrame.
+func finishFrame(b []byte) Frame {
+	n := len(b) - maxHeader
+	switch {
+	case n < 126:
+		b = b[maxHeader-2:]
+		b[1] = byte(n)
+	case n <= 0xffff:
+		b = b[maxHeader-4:]
+		b[1] = 126
+		binary.BigEndian.PutUint16(b[2:], uint16(n))
+	default:
+		b[1] = 127
+		binary.BigEndian.PutUint64(b[2:], uint64(n))
+	}
+	b[0] = finText
+	return b
+}
+
+// TextFrame wraps a message.
+func TextFrame(message []byte) Frame {
+	return finishFrame(append(startFrame(len(message)), message...))
+}
+
+// PingFrame is the WebSocket's own ping, which every client library answers
+// by itself.
+func PingFrame() Frame { return Frame{finPing, 0} }
+
+// CloseFrame ends a connection with a code and a reason; the reason is cut to
+// what a control frame holds, 123 bytes.
+func CloseFrame(code CloseCode, reason string) Frame {
+	if len(reason) > 123 {
+		reason = reason[:123]
+	}
+	b := make([]byte, 4, 4+len(reason))
+	b[0] = finClose
+	b[1] = byte(2 + len(reason))
+	binary.BigEndian.PutUint16(b[2:], uint16(code))
+	return append(b, reason...)
+}
+
+// Payload is the text message of a frame made by this package, for debug
+// output and tests; nil for a control frame.
+func (f Frame) Payload() []byte {
+	switch {
+	case len(f) < 2 || f[0] != finText:
+		return nil
+	case f[1] < 126:
+		return f[2:]
+	case f[1] == 126:
+		return f[4:]
+	}
+	return f[10:]
+}

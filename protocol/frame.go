@@ -65,6 +65,9 @@ func CloseFrame(code CloseCode, reason string) Frame {
 	return append(b, reason...)
 }
 
+// IsClose reports whether f is a close frame.
+func (f Frame) IsClose() bool { return len(f) > 0 && f[0] == finClose }
+
 // Payload is the text message of a frame made by this package, for debug
 // output and tests; nil for a control frame.
 func (f Frame) Payload() []byte {

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"broadcastd/internal/config"
+	"broadcastd/internal/server"
+	"broadcastd/protocol"
+	"broadcastd/redisbridge"
+)
+
+func newStart(env []string) *cobra.Command {
+	s := &settings{env: env}
+	cmd := &cobra.Command{
+		Use:   "start",
+		Short: "Run the server",
+		Long: `Run the server until SIGINT or SIGTERM.
+
+The configuration is made of defaults, overridden by config.yaml, by the
+environment (BROADCASTD_*, and Reverb's REVERB_* and REDIS_*), and by flags.
+"broadcastd check" prints what comes out, and where each value is from.`,
+		Example: `  broadcastd start --dev
+  broadcastd start --env-file=/var/www/app/.env
+  broadcastd start --config=/etc/broadcastd/config.yaml --port=8080`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			loaded, err := s.load(cmd)
+			if err != nil {
+				return err
+			}
+			return start(cmd.Context(), loaded.Config, s.dev, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	s.addFlags(cmd)
+	return cmd
+}
+
+// start runs the daemon until ctx ends. Its parts are made in order of
+// dependency and end in reverse.
+func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.Writer) error {
+	log := newLogger(cfg.Log, stderr)
+	if dev {
+		stop, err := devRedis(ctx, &cfg, stdout)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+
+	registry := prometheus.NewRegistry()
+	srv, err := server.New(server.Options{Config: cfg, Log: log, Registry: registry, Version: versionText()})
+	if err != nil {
+		return err
+	}
+	defer srv.Close()
+	bridge, err := newBridge(ctx, cfg, srv, registry, log)
+	if err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		if err := srv.Serve(); err != nil {
+			cancel(fmt.Errorf("serving: %w", err))
+		}
+	}()
+	bridged := make(chan struct{})
+	go func() {
+		defer close(bridged)
+		if bridge != nil {
+			_ = bridge.Run(ctx) // ends with ctx, whose cause is reported below
+		}
+	}()
+	log.Info("listening", "address", srv.Addr().String(), "path", cfg.Path, "admin", fmt.Sprint(srv.AdminAddr()), "version", versionText())
+	if dev {
+		printDevHelp(stdout, cfg, srv.Addr())
+	}
+
+	<-ctx.Done()
+	log.Info("shutting down", "within", cfg.ShutdownTimeout)
+	// Events that came in are delivered before clients are told to go.
+	<-bridged
+	bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+	defer stop()
+	began := time.Now()
+	if err := srv.Shutdown(bounded); err != nil {
+		log.Warn("shutdown was not clean", "err", err)
+	}
+	<-served
+	log.Info("stopped", "after", time.Since(began).Round(time.Millisecond))
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// newBridge makes what takes events from Redis, or nil without redis.url.
+func newBridge(ctx context.Context, cfg config.Config, srv *server.Server, reg prometheus.Registerer, log *slog.Logger) (*redisbridge.Bridge, error) {
+	if cfg.Redis.URL == "" {
+		log.Warn("no redis.url is configured: events come by HTTP only")
+		return nil, nil
+	}
+	sizes := make(map[string]int)
+	for _, a := range cfg.AllApps() {
+		sizes[a.ID] = a.MaxEventSize
+	}
+	bridge, err := redisbridge.New(redisbridge.Options{
+		URL:     cfg.Redis.URL,
+		Sources: redisSources(cfg),
+		Publish: func(app string, e protocol.Event) error {
+			return srv.Publish(server.SourceRedis, app, e)
+		},
+		MaxEventSize: func(app string) int { return sizes[app] },
+		Log:          log.With("component", "redis"),
+		Registerer:   reg,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Redis.Required {
+		if err := redisbridge.Ping(ctx, cfg.Redis.URL); err != nil {
+			return nil, fmt.Errorf("redis.required is set, but Redis is away: %w", err)
+		}
+	}
+	srv.AddCheck(server.Check{Name: "redis", Required: cfg.Redis.Required, Err: func() error {
+		if state := bridge.State(); !state.Up {
+			return fmt.Errorf("Redis is away since %s: %s", state.Since.UTC().Format(time.RFC3339), state.Err)
+		}
+		return nil
+	}})
+	return bridge, nil
+}
+
+// redisSources says whose events come under which prefix.
+func redisSources(cfg config.Config) []redisbridge.Source {
+	var sources []redisbridge.Source
+	if len(cfg.Redis.Sources) == 0 {
+		for _, prefix := range cfg.Redis.Prefix {
+			sources = append(sources, redisbridge.Source{Prefix: prefix, App: cfg.AllApps()[0].ID})
+		}
+		return sources
+	}
+	for _, s := range cfg.Redis.Sources {
+		sources = append(sources, redisbridge.Source{Prefix: s.Prefix, App: s.App})
+	}
+	return sources
+}
+
+func newLogger(c config.Log, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // validated with the configuration
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

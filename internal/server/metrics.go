@@ -1,0 +1,100 @@
+package server
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"broadcastd/internal/socket"
+	"broadcastd/protocol"
+)
+
+// metrics are counted where things happen; what merely is, collector reads
+// when it is asked.
+type metrics struct {
+	connections          *prometheus.CounterVec
+	refusedConnections   *prometheus.CounterVec
+	disconnections       *prometheus.CounterVec
+	refusedSubscriptions *prometheus.CounterVec
+	events               *prometheus.CounterVec
+	refusedEvents        *prometheus.CounterVec
+	httpRequests         *prometheus.CounterVec
+	delivery             prometheus.Histogram
+}
+
+func newMetrics(reg *prometheus.Registry, version string) *metrics {
+	f := promauto.With(reg)
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	f.NewGauge(prometheus.GaugeOpts{
+		Name: "broadcastd_build_info", Help: "1, labelled with the version.",
+		ConstLabels: prometheus.Labels{"version": version},
+	}).Set(1)
+	m := &metrics{
+		connections: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_connections_total", Help: "Connections accepted."}, []string{"app"}),
+		refusedConnections: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_connections_refused_total", Help: "Connections refused at the handshake, by reason."}, []string{"reason"}),
+		disconnections: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_disconnections_total", Help: "Connections ended, by reason."}, []string{"reason"}),
+		refusedSubscriptions: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_subscriptions_refused_total", Help: "Subscriptions refused, by reason."}, []string{"reason"}),
+		events: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_events_total", Help: "Events accepted, once for each channel, by source."}, []string{"app", "source"}),
+		refusedEvents: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_http_events_refused_total", Help: "Requests of the HTTP API refused, by reason."}, []string{"reason"}),
+		httpRequests: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_http_requests_total", Help: "HTTP requests answered, by route and status code."}, []string{"route", "code"}),
+		delivery: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "broadcastd_delivery_seconds",
+			Help:    "Time from an event's receipt until a flusher had written it to all its subscribers that were keeping up.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
+		}),
+	}
+	for _, r := range socket.Reasons() {
+		m.disconnections.WithLabelValues(r.Label)
+	}
+	return m
+}
+
+func (m *metrics) written(d time.Duration) { m.delivery.Observe(d.Seconds()) }
+
+// collector shows present sizes, and counters that are kept elsewhere.
+type collector struct{ server *Server }
+
+var (
+	descConnections = prometheus.NewDesc("broadcastd_connections", "Connections now.", []string{"app"}, nil)
+	descChannels    = prometheus.NewDesc("broadcastd_channels", "Channels with subscribers now, by kind.", []string{"app", "kind"}, nil)
+	descSubs        = prometheus.NewDesc("broadcastd_subscriptions", "Subscriptions now, by kind of channel.", []string{"app", "kind"}, nil)
+	descDelivered   = prometheus.NewDesc("broadcastd_deliveries_total", "Copies of events given to connections.", nil, nil)
+	descBytes       = prometheus.NewDesc("broadcastd_sent_bytes_total", "Bytes written to WebSocket connections.", nil, nil)
+	descBacklog     = prometheus.NewDesc("broadcastd_backlog", "Items that wait for a flusher now.", nil, nil)
+)
+
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descConnections, descChannels, descSubs, descDelivered, descBytes, descBacklog} {
+		ch <- d
+	}
+}
+
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	counter := func(d *prometheus.Desc, v int64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
+	}
+	s := c.server
+	for _, a := range s.apps {
+		gauge(descConnections, a.connections.Load(), a.ID)
+		for _, kind := range protocol.Kinds() {
+			n := a.hub.Stats().Of(kind)
+			gauge(descChannels, n.Channels.Load(), a.ID, kind.String())
+			gauge(descSubs, n.Subscriptions.Load(), a.ID, kind.String())
+		}
+	}
+	counter(descDelivered, s.flushers.Delivered())
+	counter(descBytes, s.flushers.Bytes())
+	gauge(descBacklog, s.flushers.Backlog())
+}

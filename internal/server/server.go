@@ -1,0 +1,271 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"broadcastd/auth"
+	"broadcastd/channels"
+	"broadcastd/internal/config"
+	"broadcastd/internal/socket"
+	"broadcastd/protocol"
+)
+
+// Options are what a Server needs.
+type Options struct {
+	Config   config.Config // validated
+	Log      *slog.Logger
+	Registry *prometheus.Registry
+	// Version is shown in metrics.
+	Version string
+}
+
+// Server is the daemon but for Redis.
+type Server struct {
+	// Static after construction.
+	cfg       config.Config
+	log       *slog.Logger
+	apps      map[string]*app // by id
+	keys      map[string]*app // by key
+	flushers  *socket.Flushers
+	api       *auth.API // nil: no API is configured
+	metrics   *metrics
+	public    *http.Server
+	admin     *http.Server
+	listener  net.Listener
+	adminLine net.Listener // nil: switched off
+	ctx       context.Context
+	cancel    context.CancelFunc
+
+	sessions sync.WaitGroup
+	draining atomic.Bool
+
+	checksMu sync.Mutex
+	checks   []Check
+}
+
+// New binds the listeners; clients are served once Serve runs.
+func New(o Options) (_ *Server, err error) {
+	s := &Server{
+		cfg:  o.Config,
+		log:  o.Log,
+		apps: make(map[string]*app),
+		keys: make(map[string]*app),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+
+	if o.Config.Auth.Endpoint != "" {
+		c := o.Config.Auth
+		s.api, err = auth.NewAPI(auth.APIConfig{
+			Endpoint: c.Endpoint, Headers: c.Headers, Timeout: c.Timeout,
+			MaxConcurrent: c.MaxConcurrent, MaxWait: c.MaxWait,
+		}, o.Registry, o.Log.With("component", "auth"))
+		if err != nil {
+			return nil, err
+		}
+	}
+	s.metrics = newMetrics(o.Registry, o.Version)
+
+	opts := socket.Options{Hooks: socket.Hooks{Written: s.metrics.written}}
+	if o.Config.Debug {
+		opts.Hooks.Trace = s.traceOut
+	}
+	for _, a := range o.Config.AllApps() {
+		for _, d := range []time.Duration{a.PingInterval, a.PongTimeout} {
+			if opts.Shortest == 0 || d < opts.Shortest {
+				opts.Shortest = d
+			}
+		}
+	}
+	s.flushers = socket.NewFlushers(opts)
+	topics := new(atomic.Uint64)
+	for _, c := range o.Config.AllApps() {
+		a := newApp(c, channels.NewHub(s.flushers, topics))
+		s.apps[a.ID], s.keys[a.Key] = a, a
+	}
+	o.Registry.MustRegister(&collector{server: s})
+
+	listen := net.ListenConfig{Control: listenControl}
+	addr := net.JoinHostPort(o.Config.Host, strconv.Itoa(o.Config.Port))
+	if s.listener, err = listen.Listen(s.ctx, "tcp", addr); err != nil {
+		return nil, fmt.Errorf("listening for clients (keys host and port): %w", err)
+	}
+	if o.Config.Admin.Listen != "" {
+		if s.adminLine, err = listen.Listen(s.ctx, "tcp", o.Config.Admin.Listen); err != nil {
+			return nil, fmt.Errorf("listening for metrics and health (key admin.listen; empty switches it off): %w", err)
+		}
+	}
+	s.public = s.httpServer(s.publicRoutes())
+	s.admin = s.httpServer(s.adminRoutes(o.Registry))
+	return s, nil
+}
+
+// Limits on HTTP requests before a WebSocket or a body begins.
+const (
+	headerTimeout  = 10 * time.Second
+	bodyTimeout    = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+)
+
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       bodyTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.With("component", "http").Handler(), slog.LevelDebug),
+	}
+}
+
+// Addr is where clients connect.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// AdminAddr is where metrics are, or nil.
+func (s *Server) AdminAddr() net.Addr {
+	if s.adminLine == nil {
+		return nil
+	}
+	return s.adminLine.Addr()
+}
+
+// Serve serves until Shutdown, whose error is nil.
+func (s *Server) Serve() error {
+	errs := make(chan error, 2)
+	go func() { errs <- s.public.Serve(s.listener) }()
+	n := 1
+	if s.adminLine != nil {
+		n++
+		go func() { errs <- s.admin.Serve(s.adminLine) }()
+	}
+	var first error
+	for range n {
+		if err := <-errs; !errors.Is(err, http.ErrServerClosed) && first == nil {
+			first = err
+			s.cancel()
+			_ = s.public.Close() // the first error counts
+			_ = s.admin.Close()
+		}
+	}
+	return first
+}
+
+// killTime is what Shutdown keeps of its time for closing what didn't close by
+// itself.
+const killTime = 500 * time.Millisecond
+
+// Shutdown stops accepting, tells clients to reconnect, lets what was sent to
+// them be written, and ends within ctx's deadline.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
+	s.public.SetKeepAlivesEnabled(false)
+	_ = s.listener.Close() // Serve closes it again
+
+	// Requests under way may still publish, so they come first.
+	httpDone := make(chan error, 1)
+	go func() { httpDone <- s.public.Shutdown(ctx) }()
+	s.cancel()
+	s.flushers.CloseAll(socket.ReasonShutdown)
+	ended := make(chan struct{})
+	go func() { s.sessions.Wait(); close(ended) }()
+
+	var err error
+	gently, cancel := beforeDeadline(ctx, killTime)
+	defer cancel()
+	select {
+	case <-ended:
+	case <-gently.Done():
+		err = fmt.Errorf("shutdown: clients that did not close in time were cut off")
+		s.flushers.KillAll(socket.ReasonShutdown)
+		<-ended
+	}
+	if e := <-httpDone; e != nil {
+		err = errors.Join(err, fmt.Errorf("shutdown: HTTP requests still under way: %w", e))
+	}
+	s.Close()
+	return err
+}
+
+// beforeDeadline ends earlier than ctx by d.
+func beforeDeadline(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if t, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, t.Add(-d))
+	}
+	return context.WithCancel(ctx)
+}
+
+// Close frees what New made. After Shutdown it does nothing.
+func (s *Server) Close() {
+	s.cancel()
+	for _, h := range []*http.Server{s.public, s.admin} {
+		if h != nil {
+			_ = h.Close() // nothing is under way that matters
+		}
+	}
+	for _, l := range []net.Listener{s.listener, s.adminLine} {
+		if l != nil {
+			_ = l.Close() // may be closed already
+		}
+	}
+	if s.flushers != nil {
+		s.flushers.KillAll(socket.ReasonShutdown)
+		s.sessions.Wait()
+		s.flushers.Stop()
+		s.flushers = nil
+	}
+	if s.api != nil {
+		s.api.Close()
+	}
+}
+
+// Source is where an event came from, as metrics name it.
+type Source string
+
+// The sources of events.
+const (
+	SourceRedis  Source = "redis"
+	SourceHTTP   Source = "http"
+	SourceClient Source = "client"
+)
+
+// ErrUnknownApp means that no app has the id.
+var ErrUnknownApp = errors.New("no app has this id")
+
+// Publish delivers an event of an app to the channel's subscribers. All
+// sources end here. It waits only while the daemon is far behind; then the
+// source has to.
+func (s *Server) Publish(source Source, appID string, e protocol.Event) error {
+	received := time.Now()
+	a := s.apps[appID]
+	if a == nil {
+		return ErrUnknownApp
+	}
+	if err := e.Check(); err != nil {
+		return err
+	}
+	s.publish(source, a, &e, received)
+	return nil
+}
+
+// publish needs an event that passed its check.
+func (s *Server) publish(source Source, a *app, e *protocol.Event, received time.Time) {
+	s.flushers.Wait()
+	a.hub.Publish(e, received)
+	s.metrics.events.WithLabelValues(a.ID, string(source)).Inc()
+}

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"broadcastd/channels"
+	"broadcastd/internal/socket"
+	"broadcastd/protocol"
+)
+
+// session is one client from handshake to end.
+type session struct {
+	// Static after construction.
+	server  *Server
+	app     *app
+	conn    *socket.Conn
+	limiter *rate.Limiter // nil: no limit
+	// credentials are the handshake's headers that the API may see; nil if the
+	// client brought nothing to be recognised by.
+	credentials http.Header
+
+	mu            sync.Mutex // guards the following
+	subscriptions map[string]*subscription
+	ended         bool
+}
+
+// subscription is a channel that the client is in or, while pending, has asked
+// the API for.
+type subscription struct {
+	member  *channels.Member
+	pending bool
+	cancel  context.CancelFunc // of a pending one
+}
+
+func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request) *session {
+	ses := &session{server: s, app: a, conn: conn}
+	if l := a.RateLimiting; l.Enabled {
+		ses.limiter = rate.NewLimiter(rate.Every(l.Decay/time.Duration(l.MaxAttempts)), l.MaxAttempts)
+	}
+	if s.api != nil {
+		ses.credentials = s.credentialsOf(a, r)
+	}
+	return ses
+}
+
+// message handles what a client sent. text is valid during the call only.
+func (ses *session) message(text []byte) {
+	if ses.server.cfg.Debug {
+		ses.server.traceIn(ses.conn.SocketID(), text)
+	}
+	if ses.limiter != nil && !ses.limiter.Allow() {
+		ses.fail(protocol.CodeClientEvent, "rate limit exceeded")
+		if ses.app.RateLimiting.TerminateOnLimit {
+			ses.conn.Close(socket.ReasonRateLimit)
+		}
+		return
+	}
+	m, err := protocol.ParseMessage(text)
+	if err != nil {
+		ses.fail(protocol.CodeInvalidMessage, err.Error())
+		return
+	}
+	switch {
+	case m.Event == "pusher:ping":
+		ses.conn.Send(pong)
+	case m.Event == "pusher:pong":
+		// Any message was a sign of life already.
+	case m.Event == "pusher:subscribe":
+		ses.subscribe(m.Data)
+	case m.Event == "pusher:unsubscribe":
+		ses.unsubscribe(m.Data)
+	case strings.HasPrefix(m.Event, "client-"):
+		ses.clientEvent(m)
+	default:
+		ses.fail(protocol.CodeInvalidMessage, fmt.Sprintf(
+			"event %.60q is not understood; clients send pusher:subscribe, pusher:unsubscribe, pusher:ping, pusher:pong and client-*", m.Event))
+	}
+}
+
+var pong = protocol.Pong()
+
+func (ses *session) fail(code protocol.CloseCode, text string) {
+	ses.conn.Send(protocol.Error(code, text))
+}
+
+// clientEvent publishes a whisper to the channel's other subscribers.
+func (ses *session) clientEvent(m protocol.Message) {
+	kind := protocol.KindOf(m.Channel)
+	from := ses.app.AcceptClientEventsFrom
+	member, joined := ses.memberOf(m.Channel)
+	switch {
+	case from == clientEventsNone:
+		ses.fail(protocol.CodeClientEvent, "the app accepts no client events (accept_client_events_from: none)")
+		return
+	case kind.IsEncrypted():
+		ses.fail(protocol.CodeClientEvent, "client events cannot be sent to encrypted channels")
+		return
+	case !kind.NeedsAuth() && from != clientEventsAll:
+		ses.fail(protocol.CodeClientEvent, "client events can only be sent to private and presence channels")
+		return
+	case !joined:
+		ses.fail(protocol.CloseUnauthorized, fmt.Sprintf("client event %.60q: not subscribed to channel %.60q", m.Event, m.Channel))
+		return
+	}
+	e := protocol.Event{Channel: m.Channel, Name: m.Event, Data: m.Data, Except: ses.conn.SocketID()}
+	if len(e.Data) == 0 {
+		e.Data = json.RawMessage("null")
+	}
+	if member != nil {
+		e.UserID = member.UserID
+	}
+	if err := e.Check(); err != nil {
+		ses.fail(protocol.CodeClientEvent, err.Error())
+		return
+	}
+	if len(e.Data) > ses.app.MaxEventSize {
+		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("client event data is %d bytes, the limit is %d", len(e.Data), ses.app.MaxEventSize))
+		return
+	}
+	ses.server.publish(SourceClient, ses.app, &e, time.Now())
+}
+
+// memberOf tells whether the client is in a channel, and as whom if it is a
+// presence channel.
+func (ses *session) memberOf(channel string) (member *channels.Member, joined bool) {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	sub := ses.subscriptions[channel]
+	if sub == nil || sub.pending {
+		return nil, false
+	}
+	return sub.member, true
+}
+
+// end takes the client out of everything.
+func (ses *session) end() {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	ses.ended = true
+	for channel, sub := range ses.subscriptions {
+		ses.drop(channel, sub)
+	}
+	ses.subscriptions = nil
+}

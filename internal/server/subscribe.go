@@ -1,0 +1,197 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"broadcastd/auth"
+	"broadcastd/channels"
+	"broadcastd/protocol"
+)
+
+// The errors' type in pusher:subscription_error: pusher-js knows AuthError.
+const (
+	typeAuth    = "AuthError"
+	typeInvalid = "InvalidError"
+)
+
+// subscribe handles pusher:subscribe.
+func (ses *session) subscribe(data json.RawMessage) {
+	req, err := protocol.ParseSubscribe(data)
+	switch kind := protocol.KindOf(req.Channel); {
+	case err != nil && req.Channel == "":
+		ses.fail(protocol.CodeInvalidMessage, "pusher:subscribe: "+err.Error())
+	case err != nil:
+		ses.refuse(req.Channel, "bad_channel", typeInvalid, http.StatusBadRequest, err.Error())
+	case kind == protocol.User:
+		ses.refuse(req.Channel, "bad_channel", typeAuth, http.StatusForbidden, "a user's channel is not subscribed to by name")
+	case !kind.NeedsAuth():
+		ses.join(req.Channel, nil)
+	case req.Auth != "":
+		ses.subscribeSigned(req)
+	case ses.server.api == nil:
+		ses.refuse(req.Channel, "unsigned", typeAuth, http.StatusUnauthorized,
+			"the subscription is not signed, and the server has no auth.endpoint to ask")
+	case ses.credentials == nil:
+		ses.refuse(req.Channel, "unsigned", typeAuth, http.StatusUnauthorized,
+			"the subscription is not signed, and the connection brought no credentials with which the API could be asked")
+	default:
+		ses.ask(req.Channel)
+	}
+}
+
+func (ses *session) subscribeSigned(req protocol.Subscribe) {
+	err := auth.VerifyChannel(req.Auth, ses.app.Key, ses.app.Secret, ses.conn.SocketID(), req.Channel, req.ChannelData)
+	if err != nil {
+		ses.refuse(req.Channel, "signature", typeAuth, http.StatusUnauthorized, err.Error())
+		return
+	}
+	member, err := memberFor(req.Channel, req.ChannelData)
+	if err != nil {
+		ses.refuse(req.Channel, "channel_data", typeAuth, http.StatusBadRequest, err.Error())
+		return
+	}
+	ses.join(req.Channel, member)
+}
+
+// memberFor reads channel_data, signed or given by the API, where the channel
+// has members; elsewhere it is nil.
+func memberFor(channel, channelData string) (*channels.Member, error) {
+	if !protocol.KindOf(channel).IsPresence() {
+		return nil, nil
+	}
+	return channels.ParseMember(channelData)
+}
+
+func (ses *session) join(channel string, member *channels.Member) {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	ses.joinLocked(channel, member)
+}
+
+// joinLocked puts the client into a channel. A second time changes nothing,
+// and is answered again. ses.mu must be held.
+func (ses *session) joinLocked(channel string, member *channels.Member) {
+	if ses.ended {
+		return
+	}
+	sub := ses.subscriptions[channel]
+	if sub != nil && !sub.pending {
+		ses.app.hub.Resubscribe(ses.conn, channel)
+		return
+	}
+	if sub != nil {
+		sub.cancel() // the client has brought a signature meanwhile
+	}
+	ses.put(channel, &subscription{member: member})
+	ses.app.hub.Subscribe(ses.conn, channel, member)
+}
+
+// put needs ses.mu.
+func (ses *session) put(channel string, sub *subscription) {
+	if ses.subscriptions == nil {
+		ses.subscriptions = make(map[string]*subscription)
+	}
+	ses.subscriptions[channel] = sub
+}
+
+// ask lets the API decide. The connection's other messages go on meanwhile.
+func (ses *session) ask(channel string) {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	switch sub := ses.subscriptions[channel]; {
+	case ses.ended:
+		return
+	case sub != nil && sub.pending:
+		return // it will be answered
+	case sub != nil:
+		ses.app.hub.Resubscribe(ses.conn, channel)
+		return
+	}
+	ctx, cancel := context.WithCancel(ses.server.ctx)
+	sub := &subscription{pending: true, cancel: cancel}
+	ses.put(channel, sub)
+	ses.server.sessions.Go(func() {
+		defer cancel()
+		grant, err := ses.server.api.Authorize(ctx, ses.app.credentials(), auth.Request{
+			SocketID: ses.conn.SocketID(), Channel: channel, Header: ses.credentials,
+		})
+		ses.answered(channel, sub, grant, err)
+	})
+}
+
+// answered acts on what the API said, unless the client has left the channel
+// or gone meanwhile.
+func (ses *session) answered(channel string, sub *subscription, grant auth.Grant, err error) {
+	var member *channels.Member
+	if err == nil {
+		member, err = memberFor(channel, grant.ChannelData)
+	}
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	if ses.subscriptions[channel] != sub {
+		return
+	}
+	delete(ses.subscriptions, channel)
+	var no *auth.Refusal
+	switch {
+	case errors.As(err, &no):
+		ses.refuse(channel, "api", typeAuth, no.Status, no.Message)
+	case err != nil:
+		ses.refuse(channel, "api", typeAuth, http.StatusBadGateway, err.Error())
+	default:
+		ses.joinLocked(channel, member)
+	}
+}
+
+// unsubscribe handles pusher:unsubscribe, which has no answer.
+func (ses *session) unsubscribe(data json.RawMessage) {
+	req, err := protocol.ParseSubscribe(data)
+	if err != nil {
+		ses.fail(protocol.CodeInvalidMessage, "pusher:unsubscribe: "+err.Error())
+		return
+	}
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	if sub := ses.subscriptions[req.Channel]; sub != nil {
+		ses.drop(req.Channel, sub)
+		delete(ses.subscriptions, req.Channel)
+	}
+}
+
+// drop needs ses.mu.
+func (ses *session) drop(channel string, sub *subscription) {
+	if sub.pending {
+		sub.cancel()
+		return
+	}
+	ses.app.hub.Unsubscribe(ses.conn, channel, sub.member)
+}
+
+func (ses *session) refuse(channel, reason, kind string, status int, text string) {
+	ses.server.metrics.refusedSubscriptions.WithLabelValues(reason).Inc()
+	ses.conn.Send(protocol.SubscriptionError(channel, kind, text, status))
+}
+
+// credentialsOf copies what the API may see of a handshake: the configured
+// headers. It is nil when nothing in them tells who the client is. Cookies
+// count only for apps that name their origins, since a browser sends them
+// along whatever site opened the socket. Browsers can't set headers, so a
+// token may come in the query.
+func (s *Server) credentialsOf(a *app, r *http.Request) http.Header {
+	header := make(http.Header)
+	for _, name := range s.cfg.Auth.Headers {
+		if v := r.Header.Values(name); len(v) > 0 && (http.CanonicalHeaderKey(name) != "Cookie" || !a.anyOrigin()) {
+			header[http.CanonicalHeaderKey(name)] = v
+		}
+	}
+	if token := r.URL.Query().Get("token"); token != "" && header.Get("Authorization") == "" {
+		header.Set("Authorization", "Bearer "+token)
+	}
+	if header.Get("Authorization") == "" && header.Get("Cookie") == "" {
+		return nil
+	}
+	return header
+}

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"broadcastd/internal/socket"
+	"broadcastd/protocol"
+)
+
+// refusal is why a client may not connect. Label is the metric's.
+type refusal struct {
+	label string
+	code  protocol.CloseCode
+	text  string
+}
+
+// connect serves GET {path}/app/{key}: the handshake, then the session until
+// it ends.
+func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
+	s.sessions.Add(1)
+	defer s.sessions.Done()
+
+	a, no := s.admit(r)
+	if no != nil {
+		s.refuse(w, r, no)
+		return
+	}
+	defer a.connections.Add(-1)
+
+	id := protocol.NewSocketID(rand.Uint64())
+	conn, err := s.flushers.Upgrade(w, r, id, protocol.Established(id, int(a.ActivityTimeout/time.Second)), a.limits)
+	if err != nil {
+		return // answered by Upgrade: it was no WebSocket handshake
+	}
+	s.metrics.connections.WithLabelValues(a.ID).Inc()
+	if s.draining.Load() {
+		conn.Close(socket.ReasonShutdown) // CloseAll may have missed it
+	}
+	ses := newSession(s, a, conn, r)
+	reason := conn.Serve(ses.message)
+	ses.end()
+	s.metrics.disconnections.WithLabelValues(reason.Label).Inc()
+}
+
+// admit finds the app and counts the connection, which the caller takes back.
+func (s *Server) admit(r *http.Request) (*app, *refusal) {
+	a := s.keys[r.PathValue("key")]
+	if a == nil {
+		return nil, &refusal{"app_not_found", protocol.CloseAppNotFound, "no app has this key"}
+	}
+	if no := checkVersion(r.URL.Query().Get("protocol")); no != nil {
+		return nil, no
+	}
+	if origin := r.Header.Get("Origin"); !a.allows(origin) {
+		return nil, &refusal{"origin", protocol.CloseUnauthorized, fmt.Sprintf("origin %.100q is not among the app's allowed_origins", origin)}
+	}
+	if n := a.connections.Add(1); a.MaxConnections > 0 && n > int64(a.MaxConnections) {
+		a.connections.Add(-1)
+		return nil, &refusal{"over_capacity", protocol.CloseOverCapacity, "the app is over its connection quota"}
+	}
+	return a, nil
+}
+
+func checkVersion(version string) *refusal {
+	if version == "" {
+		return &refusal{"no_protocol", protocol.CloseNoProtocol, "no protocol version was given; say ?protocol=7"}
+	}
+	n, err := strconv.Atoi(version)
+	if err != nil {
+		return &refusal{"invalid_version", protocol.CloseInvalidVersion, "the protocol version is not a number; say ?protocol=7"}
+	}
+	if n < 5 || n > 7 {
+		return &refusal{"unsupported_protocol", protocol.CloseUnsupportedProtocol, fmt.Sprintf("protocol version %d is not supported; 5, 6 and 7 are", n)}
+	}
+	return nil
+}
+
+// refusedLimits are for connections that only get to hear why they end.
+var refusedLimits = &socket.Limits{
+	MaxMessageSize: 1 << 10, MaxOutbox: 1 << 10,
+	PingInterval: time.Minute, PongTimeout: time.Minute,
+}
+
+// refuse completes the handshake, since only then a browser's client learns
+// why: by a pusher:error, and by the close code after it.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
+	conn, err := s.flushers.Upgrade(w, r, 0, protocol.Error(no.code, no.text), refusedLimits)
+	if err != nil {
+		return // answered by Upgrade
+	}
+	s.metrics.refusedConnections.WithLabelValues(no.label).Inc()
+	conn.Close(&socket.Reason{Label: socket.ReasonRefused.Label, Code: no.code, Text: no.text})
+	conn.Serve(func([]byte) {})
+}

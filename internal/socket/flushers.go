@@ -1,0 +1,123 @@
+package socket
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"broadcastd/protocol"
+)
+
+// Hooks are called from flushers' goroutines and must be quick.
+type Hooks struct {
+	// Written is told, for each event and flusher, the time from the event's
+	// receipt until the last of the flusher's subscribers was written to.
+	Written func(time.Duration)
+	// Trace, if set, sees each frame as it is put into an outbox.
+	Trace func(to protocol.SocketID, f protocol.Frame)
+}
+
+// Options configure Flushers.
+type Options struct {
+	// Count is how many; 0 means one for each processor that Go may use.
+	Count int
+	// Shortest is the shortest ping interval or pong timeout in use, which
+	// decides how often connections are looked at. 0 means a minute.
+	Shortest time.Duration
+	Hooks    Hooks
+}
+
+// sweep is a quarter of the shortest interval, and at most 5 s.
+func (o Options) sweep() time.Duration {
+	if o.Shortest == 0 {
+		o.Shortest = time.Minute
+	}
+	return min(o.Shortest/4, 5*time.Second)
+}
+
+// Flushers are all that a process has.
+type Flushers struct {
+	all  []*Flusher
+	next atomic.Uint64
+}
+
+// NewFlushers starts them. Stop ends them.
+func NewFlushers(o Options) *Flushers {
+	if o.Count == 0 {
+		o.Count = runtime.GOMAXPROCS(0)
+	}
+	if o.Hooks.Written == nil {
+		o.Hooks.Written = func(time.Duration) {}
+	}
+	fs := &Flushers{}
+	for i := range o.Count {
+		fs.all = append(fs.all, newFlusher(i, o))
+	}
+	return fs
+}
+
+// Flushers is their number.
+func (fs *Flushers) Flushers() int { return len(fs.all) }
+
+// Broadcast puts a frame into the inbox of one flusher, for all its
+// connections in topic but one.
+func (fs *Flushers) Broadcast(flusher int, topic uint64, f protocol.Frame, except protocol.SocketID, received time.Time) {
+	fs.all[flusher].push(work{op: opBroadcast, topic: topic, frame: f, except: except, received: received})
+}
+
+// Wait holds a source of events back while the flushers are far behind. The
+// source must hold no lock.
+func (fs *Flushers) Wait() {
+	for _, f := range fs.all {
+		f.wait()
+	}
+}
+
+// CloseAll ends every connection as [Conn.Close] does.
+func (fs *Flushers) CloseAll(reason *Reason) { fs.pushAll(work{op: opCloseAll, reason: reason}) }
+
+// KillAll ends every connection at once, whatever is still to be written.
+func (fs *Flushers) KillAll(reason *Reason) { fs.pushAll(work{op: opKillAll, reason: reason}) }
+
+func (fs *Flushers) pushAll(w work) {
+	for _, f := range fs.all {
+		f.push(w)
+	}
+}
+
+// Stop ends the flushers and waits for them. Every connection's Serve is over.
+func (fs *Flushers) Stop() {
+	for _, f := range fs.all {
+		close(f.stop)
+	}
+	for _, f := range fs.all {
+		<-f.done
+	}
+}
+
+// Delivered counts the copies of broadcast frames given to connections.
+func (fs *Flushers) Delivered() int64 {
+	return fs.sum(func(f *Flusher) *atomic.Int64 { return &f.delivered })
+}
+
+// Bytes counts what was written, in bytes, headers included.
+func (fs *Flushers) Bytes() int64 {
+	return fs.sum(func(f *Flusher) *atomic.Int64 { return &f.bytes })
+}
+
+// Backlog is the number of items that wait in inboxes.
+func (fs *Flushers) Backlog() int64 {
+	return fs.sum(func(f *Flusher) *atomic.Int64 { return &f.backlog })
+}
+
+func (fs *Flushers) sum(of func(*Flusher) *atomic.Int64) (n int64) {
+	for _, f := range fs.all {
+		n += of(f).Load()
+	}
+	return n
+}
+
+// pick spreads connections evenly.
+func (fs *Flushers) pick() *Flusher {
+	return fs.all[fs.next.Add(1)%uint64(len(fs.all))]
+}

@@ -1,0 +1,46 @@
+package socket
+
+import "broadcastd/protocol"
+
+var (
+	pingMessage = protocol.Ping()
+	pingFrame   = protocol.PingFrame()
+)
+
+// keepAlive looks at a part of the connections: a silent client is pinged, and
+// closed if it stays silent. There are no timers for connections.
+func (f *Flusher) keepAlive() {
+	n := (len(f.conns) + sweepParts - 1) / sweepParts
+	now := clock()
+	for range n {
+		if f.swept >= len(f.conns) {
+			f.swept = 0
+		}
+		f.look(f.conns[f.swept], now)
+		f.swept++
+	}
+}
+
+func (f *Flusher) look(c *Conn, now int64) {
+	heard := c.heard.Load()
+	if heard > c.pingAt {
+		c.pingAt, c.pinged = 0, false
+	}
+	timeout := int64(c.limits.PongTimeout)
+	switch {
+	case c.state != open:
+	case c.pingAt == 0:
+		if now-heard >= int64(c.limits.PingInterval) {
+			c.pingAt = now
+			f.enqueue(c, pingMessage)
+		}
+	case now-c.pingAt >= timeout:
+		c.ended.CompareAndSwap(nil, ReasonPongTimeout)
+		f.close(c)
+	case now-c.pingAt >= timeout/2 && !c.pinged:
+		// A client that doesn't answer pusher:ping may still answer the
+		// WebSocket's own; libraries do so by themselves.
+		c.pinged = true
+		f.enqueue(c, pingFrame)
+	}
+}

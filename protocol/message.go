@@ -1,11 +1,10 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 )
 
 // Message is what a client sends: {"event", "channel"?, "data"?}.
@@ -15,13 +14,11 @@ type Message struct {
 	Data    json.RawMessage `json:"data"`
 }
 
-// ParseMessage reads a client's message. Its error is fit for the client.
+// ParseMessage reads a client's message, which is valid UTF-8. Its error is
+// fit for the client.
 func ParseMessage(text []byte) (Message, error) {
 	var m Message
-	switch {
-	case !utf8.Valid(text):
-		return m, fmt.Errorf("message is not valid UTF-8")
-	case len(text) == 0 || text[0] != '{' && strings.TrimLeft(string(text[:1]), " \t\r\n") != "":
+	if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return m, fmt.Errorf("message is not a JSON object")
 	}
 	if err := json.Unmarshal(text, &m); err != nil {

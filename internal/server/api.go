@@ -81,7 +81,8 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (*app, []b
 		}
 	}
 	if err != nil {
-		return nil, nil, &apiError{http.StatusUnauthorized, "unauthorized", err.Error()}
+		no := refusalOf(err)
+		return nil, nil, &apiError{no.Status, no.Reason, no.Message}
 	}
 	return a, body, nil
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -44,15 +43,12 @@ func (s *Server) authEndpoint(w http.ResponseWriter, r *http.Request) {
 	grant, err := s.api.Authorize(r.Context(), a.credentials(), auth.Request{
 		SocketID: id, Channel: channel, Header: r.Header,
 	})
-	var no *auth.Refusal
-	switch {
-	case err == nil:
-		writeJSON(w, http.StatusOK, grant)
-	case errors.As(err, &no):
+	if err != nil {
+		no := refusalOf(err)
 		writeError(w, no.Status, no.Message)
-	default:
-		writeError(w, http.StatusServiceUnavailable, "the API could not be asked")
+		return
 	}
+	writeJSON(w, http.StatusOK, grant)
 }
 
 func (s *Server) authApp(r *http.Request) *app {

@@ -47,8 +47,12 @@ type Server struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
 
-	sessions sync.WaitGroup
 	draining atomic.Bool
+	sessions sync.WaitGroup
+	refusals sync.Map // labels of refusals that were logged
+
+	closeMu sync.Mutex // guards the following, and sessions growing from zero
+	closed  bool
 
 	checksMu sync.Mutex
 	checks   []Check
@@ -166,39 +170,39 @@ func (s *Server) Serve() error {
 	return first
 }
 
-// killTime is what Shutdown keeps of its time for closing what didn't close by
-// itself.
-const killTime = 500 * time.Millisecond
+const (
+	// requestTime is what HTTP requests under way get at shutdown, before
+	// clients are told to go: they may still publish.
+	requestTime = time.Second
+	// killTime is what Shutdown keeps of its time for cutting off clients that
+	// didn't go by themselves.
+	killTime = 500 * time.Millisecond
+)
 
 // Shutdown stops accepting, tells clients to reconnect, lets what was sent to
 // them be written, and ends within ctx's deadline.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
-	s.public.SetKeepAlivesEnabled(false)
-	_ = s.listener.Close() // Serve closes it again
+	defer s.Close()
 
-	// Requests under way may still publish, so they come first.
-	httpDone := make(chan error, 1)
-	go func() { httpDone <- s.public.Shutdown(ctx) }()
+	requests, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	err := s.public.Shutdown(requests)
+	if err != nil {
+		err = fmt.Errorf("HTTP requests still under way were cut off: %w", err)
+		_ = s.public.Close() // cuts them off
+	}
 	s.cancel()
 	s.flushers.CloseAll(socket.ReasonShutdown)
-	ended := make(chan struct{})
-	go func() { s.sessions.Wait(); close(ended) }()
-
-	var err error
+	gone := make(chan struct{})
+	go func() { s.sessions.Wait(); close(gone) }()
 	gently, cancel := beforeDeadline(ctx, killTime)
 	defer cancel()
 	select {
-	case <-ended:
+	case <-gone:
 	case <-gently.Done():
-		err = fmt.Errorf("shutdown: clients that did not close in time were cut off")
-		s.flushers.KillAll(socket.ReasonShutdown)
-		<-ended
+		err = errors.Join(err, errors.New("clients that did not go by themselves were cut off"))
 	}
-	if e := <-httpDone; e != nil {
-		err = errors.Join(err, fmt.Errorf("shutdown: HTTP requests still under way: %w", e))
-	}
-	s.Close()
 	return err
 }
 
@@ -210,24 +214,40 @@ func beforeDeadline(ctx context.Context, d time.Duration) (context.Context, cont
 	return context.WithCancel(ctx)
 }
 
-// Close frees what New made. After Shutdown it does nothing.
+// enter counts a session that begins, unless the server has ended.
+func (s *Server) enter() bool {
+	s.closeMu.Lock()
+	defer s.closeMu.Unlock()
+	if !s.closed {
+		s.sessions.Add(1)
+	}
+	return !s.closed
+}
+
+// Close ends everything at once. A second time it does nothing.
 func (s *Server) Close() {
+	s.closeMu.Lock()
+	again := s.closed
+	s.closed = true
+	s.closeMu.Unlock()
+	if again {
+		return
+	}
 	s.cancel()
 	for _, h := range []*http.Server{s.public, s.admin} {
 		if h != nil {
-			_ = h.Close() // nothing is under way that matters
+			_ = h.Close() // nothing under way matters any more
 		}
 	}
 	for _, l := range []net.Listener{s.listener, s.adminLine} {
 		if l != nil {
-			_ = l.Close() // may be closed already
+			_ = l.Close() // its server may have closed it
 		}
 	}
 	if s.flushers != nil {
 		s.flushers.KillAll(socket.ReasonShutdown)
 		s.sessions.Wait()
 		s.flushers.Stop()
-		s.flushers = nil
 	}
 	if s.api != nil {
 		s.api.Close()

@@ -31,6 +31,9 @@ func (ses *session) subscribe(data json.RawMessage) {
 		ses.join(req.Channel, nil)
 	case req.Auth != "":
 		ses.subscribeSigned(req)
+	case kind.IsEncrypted():
+		ses.refuse(req.Channel, "unsigned", typeAuth, http.StatusUnauthorized,
+			"an encrypted channel's key only comes with a signature; have the client ask the API's auth endpoint first")
 	case ses.server.api == nil:
 		ses.refuse(req.Channel, "unsigned", typeAuth, http.StatusUnauthorized,
 			"the subscription is not signed, and the server has no auth.endpoint to ask")
@@ -45,7 +48,8 @@ func (ses *session) subscribe(data json.RawMessage) {
 func (ses *session) subscribeSigned(req protocol.Subscribe) {
 	err := auth.VerifyChannel(req.Auth, ses.app.Key, ses.app.Secret, ses.conn.SocketID(), req.Channel, req.ChannelData)
 	if err != nil {
-		ses.refuse(req.Channel, "signature", typeAuth, http.StatusUnauthorized, err.Error())
+		no := refusalOf(err)
+		ses.refuse(req.Channel, no.Reason, typeAuth, no.Status, no.Message)
 		return
 	}
 	member, err := memberFor(req.Channel, req.ChannelData)
@@ -125,25 +129,32 @@ func (ses *session) ask(channel string) {
 // answered acts on what the API said, unless the client has left the channel
 // or gone meanwhile.
 func (ses *session) answered(channel string, sub *subscription, grant auth.Grant, err error) {
-	var member *channels.Member
-	if err == nil {
-		member, err = memberFor(channel, grant.ChannelData)
-	}
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	if ses.subscriptions[channel] != sub {
 		return
 	}
 	delete(ses.subscriptions, channel)
-	var no *auth.Refusal
-	switch {
-	case errors.As(err, &no):
-		ses.refuse(channel, "api", typeAuth, no.Status, no.Message)
-	case err != nil:
-		ses.refuse(channel, "api", typeAuth, http.StatusBadGateway, err.Error())
-	default:
-		ses.joinLocked(channel, member)
+	if err != nil {
+		no := refusalOf(err)
+		ses.refuse(channel, no.Reason, typeAuth, no.Status, no.Message)
+		return
 	}
+	member, err := memberFor(channel, grant.ChannelData)
+	if err != nil {
+		ses.refuse(channel, "channel_data", typeAuth, http.StatusBadGateway, err.Error())
+		return
+	}
+	ses.joinLocked(channel, member)
+}
+
+// refusalOf is what package auth said, of whose errors every one is a no.
+func refusalOf(err error) *auth.Refusal {
+	var no *auth.Refusal
+	if errors.As(err, &no) {
+		return no
+	}
+	return &auth.Refusal{Reason: "internal", Status: http.StatusInternalServerError, Message: "internal error"}
 }
 
 // unsubscribe handles pusher:unsubscribe, which has no answer.

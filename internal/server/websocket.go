@@ -21,7 +21,10 @@ type refusal struct {
 // connect serves GET {path}/app/{key}: the handshake, then the session until
 // it ends.
 func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
-	s.sessions.Add(1)
+	if !s.enter() {
+		writeError(w, http.StatusServiceUnavailable, "the server is shutting down")
+		return
+	}
 	defer s.sessions.Done()
 
 	a, no := s.admit(r)
@@ -37,8 +40,8 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		return // answered by Upgrade: it was no WebSocket handshake
 	}
 	s.metrics.connections.WithLabelValues(a.ID).Inc()
-	if s.draining.Load() {
-		conn.Close(socket.ReasonShutdown) // CloseAll may have missed it
+	if s.ctx.Err() != nil {
+		conn.Close(socket.ReasonShutdown) // Shutdown may have missed it
 	}
 	ses := newSession(s, a, conn, r)
 	reason := conn.Serve(ses.message)
@@ -93,6 +96,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 		return // answered by Upgrade
 	}
 	s.metrics.refusedConnections.WithLabelValues(no.label).Inc()
+	if _, seen := s.refusals.LoadOrStore(no.label, true); !seen {
+		s.log.Warn("connection refused; further ones for this reason are only counted", "reason", no.label, "err", no.text)
+	}
 	conn.Close(&socket.Reason{Label: socket.ReasonRefused.Label, Code: no.code, Text: no.text})
 	conn.Serve(func([]byte) {})
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -48,6 +49,9 @@ func (c *Conn) read(handle func([]byte)) *Reason {
 		buf.Reset()
 		if _, err = buf.ReadFrom(r); err != nil {
 			return c.readError(err)
+		}
+		if !utf8.Valid(buf.Bytes()) {
+			return ReasonUTF8
 		}
 		c.flusher.wait()
 		if !c.Done() {

@@ -1,0 +1,106 @@
+package auth
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"broadcastd/protocol"
+)
+
+// warnEvery bounds the warnings about an API that fails: one per reason in
+// this time. The metrics count every refusal.
+const warnEvery = time.Minute
+
+// Results of calls, and of requests that ended before a call.
+var (
+	callResults = []string{
+		resultOK, ReasonUnauthorized, ReasonForbidden, ReasonClientError, ReasonServerError, ReasonRedirect,
+		ReasonTimeout, ReasonUnreachable, ReasonTooLarge, ReasonBadReply, ReasonNoMember, ReasonNoSecret,
+		ReasonBadSignature, ReasonCanceled,
+	}
+	ownResults = []string{ReasonBadChannel, ReasonMalformed, ReasonBusy}
+)
+
+// ordinary are the refusals that a sound API gives day in, day out.
+var ordinary = map[string]bool{
+	ReasonUnauthorized: true, ReasonForbidden: true, ReasonBadChannel: true, ReasonMalformed: true, ReasonCanceled: true,
+}
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+	waiting  prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	factory := promauto.With(reg)
+	m := &metrics{
+		requests: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_auth_requests_total",
+			Help: "Requests for authorisation by the API, by result.",
+		}, []string{"result"}),
+		seconds: factory.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "broadcastd_auth_request_seconds",
+			Help: "Time that the API took to answer, by result; the wait for a free slot is not in it.",
+		}, []string{"result"}),
+		inFlight: factory.NewGauge(prometheus.GaugeOpts{
+			Name: "broadcastd_auth_requests_in_flight",
+			Help: "Calls to the API under way.",
+		}),
+		waiting: factory.NewGauge(prometheus.GaugeOpts{
+			Name: "broadcastd_auth_requests_waiting",
+			Help: "Requests for authorisation that wait for a free slot.",
+		}),
+	}
+	for _, result := range callResults {
+		m.requests.WithLabelValues(result)
+		m.seconds.WithLabelValues(result)
+	}
+	for _, result := range ownResults {
+		m.requests.WithLabelValues(result)
+	}
+	return m
+}
+
+func resultOf(refusal *Refusal) string {
+	if refusal == nil {
+		return resultOK
+	}
+	return refusal.Reason
+}
+
+// report logs a refusal: as a warning if the API is at fault or missing.
+func (a *API) report(ctx context.Context, req Request, refusal *Refusal) {
+	level := slog.LevelDebug
+	if !ordinary[refusal.Reason] && a.warnings.due(refusal.Reason, time.Now()) {
+		level = slog.LevelWarn
+	}
+	channel := req.Channel[:min(len(req.Channel), protocol.MaxChannelName)]
+	a.log.Log(ctx, level, "authorisation refused",
+		"reason", refusal.Reason, "status", refusal.Status, "channel", channel, "err", refusal, "cause", refusal.cause)
+}
+
+// warnings remembers when a reason was last worth a warning.
+type warnings struct {
+	mu   sync.Mutex
+	last map[string]time.Time // guarded by mu
+}
+
+func (w *warnings) due(reason string, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, seen := w.last[reason]; seen && now.Sub(last) < warnEvery {
+		return false
+	}
+	if w.last == nil {
+		w.last = map[string]time.Time{}
+	}
+	w.last[reason] = now
+	return true
+}

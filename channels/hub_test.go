@@ -1,0 +1,267 @@
+package channels
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"broadcastd/protocol"
+)
+
+// recorder is a Fanout that keeps, in order, what each subscriber would see.
+type recorder struct {
+	mu     sync.Mutex
+	topics []map[uint64]map[*subscriber]bool // by flusher
+}
+
+func newRecorder(flushers int) *recorder {
+	r := &recorder{}
+	for range flushers {
+		r.topics = append(r.topics, make(map[uint64]map[*subscriber]bool))
+	}
+	return r
+}
+
+func (r *recorder) Flushers() int { return len(r.topics) }
+
+func (r *recorder) Broadcast(flusher int, topic uint64, f protocol.Frame, except protocol.SocketID, _ time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s := range r.topics[flusher][topic] {
+		if s.id != except {
+			s.seen = append(s.seen, string(f.Payload()))
+		}
+	}
+}
+
+type subscriber struct {
+	r       *recorder
+	id      protocol.SocketID
+	flusher int
+	seen    []string // guarded by r.mu
+}
+
+func (s *subscriber) SocketID() protocol.SocketID { return s.id }
+func (s *subscriber) Flusher() int                { return s.flusher }
+
+func (s *subscriber) Join(topic uint64, reply protocol.Frame) {
+	s.Send(reply)
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	t := s.r.topics[s.flusher]
+	if t[topic] == nil {
+		t[topic] = make(map[*subscriber]bool)
+	}
+	t[topic][s] = true
+}
+
+func (s *subscriber) Leave(topic uint64) {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	delete(s.r.topics[s.flusher][topic], s)
+}
+
+func (s *subscriber) Send(f protocol.Frame) {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	s.seen = append(s.seen, string(f.Payload()))
+}
+
+// take returns what was seen since the last call.
+func (s *subscriber) take() []string {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	seen := s.seen
+	s.seen = nil
+	return seen
+}
+
+func newTestHub() (*Hub, func(flusher int) *subscriber) {
+	r := newRecorder(2)
+	var ids atomic.Uint64
+	return NewHub(r, new(atomic.Uint64)), func(flusher int) *subscriber {
+		return &subscriber{r: r, id: protocol.SocketID(ids.Add(1)), flusher: flusher}
+	}
+}
+
+func expect(t *testing.T, s *subscriber, want ...string) {
+	t.Helper()
+	if got := s.take(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("socket %d saw\n %v\nwant\n %v", s.id, got, want)
+	}
+}
+
+func TestHubDelivers(t *testing.T) {
+	hub, sub := newTestHub()
+	a, b := sub(0), sub(1)
+	event := func(except protocol.SocketID) *protocol.Event {
+		return &protocol.Event{Channel: "jobs", Name: "e", Data: json.RawMessage(`"1"`), Except: except}
+	}
+	const subscribed = `{"event":"pusher_internal:subscription_succeeded","channel":"jobs","data":"{}"}`
+	const delivered = `{"event":"e","channel":"jobs","data":"1"}`
+
+	if n := hub.Publish(event(0), time.Time{}); n != 0 {
+		t.Errorf("Publish to an empty channel reached %d", n)
+	}
+	hub.Subscribe(a, "jobs", nil)
+	hub.Subscribe(b, "jobs", nil)
+	if n := hub.Publish(event(0), time.Time{}); n != 2 {
+		t.Errorf("Publish reached %d, want 2", n)
+	}
+	hub.Publish(event(a.id), time.Time{})
+	expect(t, a, subscribed, delivered)
+	expect(t, b, subscribed, delivered, delivered)
+
+	hub.Resubscribe(a, "jobs")
+	hub.Unsubscribe(b, "jobs", nil)
+	hub.Publish(event(0), time.Time{})
+	expect(t, a, subscribed, delivered)
+	expect(t, b)
+
+	count := hub.Stats().Of(protocol.Public)
+	if c, s := count.Channels.Load(), count.Subscriptions.Load(); c != 1 || s != 1 {
+		t.Errorf("stats say %d channels, %d subscriptions, want 1, 1", c, s)
+	}
+	hub.Unsubscribe(a, "jobs", nil)
+	if c, s := count.Channels.Load(), count.Subscriptions.Load(); c != 0 || s != 0 {
+		t.Errorf("stats say %d channels, %d subscriptions after all have left", c, s)
+	}
+	for i := range hub.shards {
+		if n := len(hub.shards[i].channels); n != 0 {
+			t.Errorf("shard %d still holds %d channels", i, n)
+		}
+	}
+}
+
+func TestHubPresence(t *testing.T) {
+	hub, sub := newTestHub()
+	ann, ann2, bob := sub(0), sub(1), sub(1)
+	annSays := &Member{UserID: "1", Info: json.RawMessage(`{"name":"Ann"}`)}
+	bobSays := &Member{UserID: "2"}
+	const room = "presence-room"
+	succeeded := func(presence string) string {
+		f := protocol.SubscriptionSucceeded(room, []byte(presence))
+		return string(f.Payload())
+	}
+	const onlyAnn = `{"presence":{"ids":["1"],"hash":{"1":{"name":"Ann"}},"count":1}}`
+
+	hub.Subscribe(ann, room, annSays)
+	hub.Subscribe(ann2, room, annSays)
+	expect(t, ann, succeeded(onlyAnn))
+	expect(t, ann2, succeeded(onlyAnn))
+
+	hub.Subscribe(bob, room, bobSays)
+	expect(t, bob, succeeded(`{"presence":{"ids":["1","2"],"hash":{"1":{"name":"Ann"},"2":null},"count":2}}`))
+	const added = `{"event":"pusher_internal:member_added","channel":"presence-room","data":"{\"user_id\":\"2\",\"user_info\":null}"}`
+	expect(t, ann, added)
+	expect(t, ann2, added)
+
+	hub.Unsubscribe(ann, room, annSays)
+	expect(t, bob)
+	hub.Unsubscribe(ann2, room, annSays)
+	expect(t, bob, `{"event":"pusher_internal:member_removed","channel":"presence-room","data":"{\"user_id\":\"1\"}"}`)
+	hub.Unsubscribe(bob, room, bobSays)
+	expect(t, bob)
+}
+
+func TestParseMember(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"user_id":"7"}`: "7",
+		`{"user_id":7}`:   "7",
+		`{"user_id":-7}`:  "-7",
+		`{"user_id":9007199254740993,"user_info":{}}`: "9007199254740993",
+		`{"user_id":123456789012345678901234567890}`:  "123456789012345678901234567890",
+		`{"user_id":"\u00e9"}`:                        "é",
+		`{"user_id":""}`:                              "",
+		`{"user_id":7.5}`:                             "",
+		`{"user_id":7e3}`:                             "",
+		`{"user_id":true}`:                            "",
+		`{"user_id":null}`:                            "",
+		`{"user_id":{}}`:                              "",
+		`{"user_info":{}}`:                            "",
+		`[]`:                                          "",
+		``:                                            "",
+		`{"user_id":"` + string(make129()) + `"}`:      "",
+		`{"user_id":"` + string(make129()[1:]) + `"}`:  string(make129()[1:]),
+		`{"user_id":"7","user_info":{"a":`:             "",
+		`{"user_id":"7","user_info":{"a":1}} trailing`: "",
+	} {
+		m, err := ParseMember(data)
+		switch {
+		case want == "" && err == nil:
+			t.Errorf("ParseMember(%.60s) = %q, want an error", data, m.UserID)
+		case want != "" && (err != nil || m.UserID != want):
+			t.Errorf("ParseMember(%.60s) = %v, %v, want id %q", data, m, err, want)
+		}
+	}
+}
+
+func make129() []byte {
+	b := make([]byte, 129)
+	for i := range b {
+		b[i] = 'u'
+	}
+	return b
+}
+
+// TestHubConcurrent lets subscribers come and go while events are published:
+// each sees events in one order, and only between its subscription and its
+// leaving.
+func TestHubConcurrent(t *testing.T) {
+	hub, sub := newTestHub()
+	stop := make(chan struct{})
+	var publisher sync.WaitGroup
+	publisher.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			e := &protocol.Event{Channel: "jobs", Name: "e", Data: json.RawMessage(fmt.Sprint(i))}
+			hub.Publish(e, time.Time{})
+		}
+	})
+	var subscribers sync.WaitGroup
+	for i := range 8 {
+		subscribers.Go(func() {
+			for range 50 {
+				s := sub(i % 2)
+				hub.Subscribe(s, "jobs", nil)
+				hub.Unsubscribe(s, "jobs", nil)
+				checkOrder(t, s.take())
+			}
+		})
+	}
+	subscribers.Wait()
+	close(stop)
+	publisher.Wait()
+}
+
+func checkOrder(t *testing.T, seen []string) {
+	t.Helper()
+	last := -1
+	for i, text := range seen {
+		var m struct {
+			Event string
+			Data  json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(text), &m); err != nil {
+			t.Errorf("message %q: %v", text, err)
+		}
+		if (i == 0) != (m.Event == "pusher_internal:subscription_succeeded") {
+			t.Errorf("message %d is %s", i, text)
+		}
+		if i == 0 {
+			continue
+		}
+		var n int
+		if err := json.Unmarshal(m.Data, &n); err != nil || last >= 0 && n != last+1 {
+			t.Errorf("event %d came after %d (%v)", n, last, err)
+		}
+		last = n
+	}
+}

@@ -60,7 +60,7 @@ func (e *Event) Frame() Frame {
 // QuoteData wraps JSON text into a JSON string, the form in which events of
 // an API carry their data. Every byte of text survives.
 func QuoteData(text []byte) json.RawMessage {
-	return appendString(make([]byte, 0, len(text)+len(text)/8+2), text)
+	return appendString(make([]byte, 0, len(text)+len(text)/4+16), text)
 }
 
 const hex = "0123456789abcdef"

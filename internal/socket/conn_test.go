@@ -271,7 +271,7 @@ func TestBurst(t *testing.T) {
 
 func TestKeepAlive(t *testing.T) {
 	limits := generous()
-	limits.PingInterval, limits.PongTimeout = 50*time.Millisecond, 200*time.Millisecond
+	limits.PingInterval, limits.PongTimeout = 100*time.Millisecond, 2*time.Second
 	ts := newTestServer(t, limits, nil)
 
 	// Reading answers the WebSocket's ping, which is enough.

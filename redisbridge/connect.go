@@ -1,0 +1,102 @@
+package redisbridge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+	ioTimeout   = 3 * time.Second // of the handshake's reads and of each write
+)
+
+// go-redis prints to stderr through a logger that all its clients share. What
+// it would say reaches this package as errors.
+func init() { logging.Disable() }
+
+// parseURL reads a redis://, rediss:// or unix:// URL. Its errors don't quote
+// the URL, in which a misplaced character can turn the password into anything.
+func parseURL(url string) (*redis.Options, error) {
+	opt, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, errors.New("redis.url is not of the form redis://user:password@host:port, rediss://... (TLS) " +
+			"or unix://user:password@/path/to.sock; special characters in a password must be percent-encoded")
+	}
+	opt.DB = 0 // pub/sub knows no databases, and a user may lack SELECT
+	opt.Protocol = 2
+	opt.DisableIdentity = true // a user may lack CLIENT
+	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	opt.MaxRetries = -1
+	opt.DialerRetries = 1
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = dialTimeout, ioTimeout, ioTimeout
+	opt.ContextTimeoutEnabled = true
+	return opt, nil
+}
+
+// dialOnce is a dialer whose connection is cut when ctx ends, whatever it is
+// waiting for, and which refuses to make a second one: go-redis would use that
+// to reconnect without a word.
+func dialOnce(ctx context.Context, opt *redis.Options) func(context.Context, string, string) (net.Conn, error) {
+	var used atomic.Bool
+	return func(_ context.Context, network, addr string) (net.Conn, error) {
+		if used.Swap(true) {
+			return nil, net.ErrClosed
+		}
+		conn, err := dial(ctx, opt.TLSConfig, network, addr)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.Close() })
+		}
+		return conn, err
+	}
+}
+
+func dial(ctx context.Context, config *tls.Config, network, addr string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	if config == nil {
+		return dialer.DialContext(ctx, network, addr)
+	}
+	return (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, network, addr)
+}
+
+// Ping tells whether the Redis at the URL answers, within a few seconds.
+func Ping(ctx context.Context, url string) error {
+	opt, err := parseURL(url)
+	if err != nil {
+		return err
+	}
+	client := redis.NewClient(opt)
+	defer func() { _ = client.Close() }()
+	err = client.Ping(ctx).Err()
+	if err == nil || redis.IsPermissionError(err) { // the user lacks PING, but is one
+		return nil
+	}
+	return fmt.Errorf("redis at %s: %w", opt.Addr, explain(err, ""))
+}
+
+// Answers tells whether there is a Redis at addr, host:port, be it one that
+// wants a password.
+func Answers(ctx context.Context, addr string) bool {
+	err := Ping(ctx, "redis://"+addr)
+	var refusal redis.Error
+	return err == nil || errors.As(err, &refusal)
+}
+
+// explain adds to Redis's refusals what to do about them.
+func explain(err error, pattern string) error {
+	switch {
+	case redis.IsAuthError(err):
+		return fmt.Errorf("%w; check the user and the password in redis.url", err)
+	case redis.IsPermissionError(err) && pattern != "":
+		return fmt.Errorf("%w; allow it with ACL SETUSER <user> +psubscribe +ping '&%s'", err, pattern)
+	}
+	return err
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -66,20 +65,18 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 		return err
 	}
 
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	served := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
 	go func() {
-		defer close(served)
-		if err := srv.Serve(); err != nil {
-			cancel(fmt.Errorf("serving: %w", err))
-		}
+		defer cancel() // without listeners there is nothing left to do
+		served <- srv.Serve()
 	}()
 	bridged := make(chan struct{})
 	go func() {
 		defer close(bridged)
 		if bridge != nil {
-			_ = bridge.Run(ctx) // ends with ctx, whose cause is reported below
+			_ = bridge.Run(ctx) // ends with ctx, without an error
 		}
 	}()
 	log.Info("listening", "address", srv.Addr().String(), "path", cfg.Path, "admin", fmt.Sprint(srv.AdminAddr()), "version", versionText())
@@ -97,10 +94,9 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 	if err := srv.Shutdown(bounded); err != nil {
 		log.Warn("shutdown was not clean", "err", err)
 	}
-	<-served
 	log.Info("stopped", "after", time.Since(began).Round(time.Millisecond))
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause
+	if err := <-served; err != nil {
+		return fmt.Errorf("serving: %w", err)
 	}
 	return nil
 }

@@ -30,10 +30,12 @@ usual reason why no event arrives.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			loaded, err := s.load(cmd)
+			if loaded.From != nil { // readable, if not valid
+				err = errors.Join(loaded.Print(cmd.OutOrStdout()), err)
+			}
 			if err != nil {
 				return err
 			}
-			loaded.Print(cmd.OutOrStdout())
 			if listen > 0 {
 				return checkRedis(cmd.Context(), loaded.Config, listen, cmd.OutOrStdout())
 			}

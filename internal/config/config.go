@@ -6,7 +6,10 @@ package config
 import "time"
 
 // Config is the whole configuration. The yaml tag is a key's name; its path in
-// capitals after BROADCASTD_ is its environment variable.
+// capitals after BROADCASTD_ is its environment variable. The kind tag says what
+// a Go type doesn't: "size" is an int of bytes, "secret" and "url" are strings
+// of which nothing, or not the password, may be shown, and a list of kind
+// "prefix" can hold an empty item.
 type Config struct {
 	// Host and Port are where clients and the HTTP API connect.
 	Host string `yaml:"host"`
@@ -14,7 +17,7 @@ type Config struct {
 	// Path goes in front of every route, such as "/ws"; empty by default.
 	Path string `yaml:"path"`
 	// MaxRequestSize bounds the body of an HTTP API request, in bytes.
-	MaxRequestSize int `yaml:"max_request_size"`
+	MaxRequestSize int `yaml:"max_request_size" kind:"size"`
 	// ShutdownTimeout bounds the time from SIGTERM to the end.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
 	// Debug prints each message in and out, credentials masked.
@@ -44,10 +47,10 @@ type Admin struct {
 
 // Redis is where Laravel publishes.
 type Redis struct {
-	URL string `yaml:"url"` // redis://, rediss:// or unix://; empty: no Redis
+	URL string `yaml:"url" kind:"url"` // redis://, rediss:// or unix://; empty: no Redis
 	// Prefix is one or several; a channel's name begins after it. An empty
 	// one hears every channel.
-	Prefix []string `yaml:"prefix"`
+	Prefix []string `yaml:"prefix" kind:"prefix"`
 	// Sources says which prefix belongs to which app, when there are several.
 	Sources []RedisSource `yaml:"sources"`
 	// Required makes a Redis that is away fatal at the start, and takes
@@ -63,8 +66,8 @@ type RedisSource struct {
 
 // Auth is how the API is asked who may listen.
 type Auth struct {
-	Endpoint string `yaml:"endpoint"` // the API's URL; empty: only signatures count
-	Path     string `yaml:"path"`     // the daemon's own endpoint for clients
+	Endpoint string `yaml:"endpoint" kind:"url"` // the API's URL; empty: only signatures count
+	Path     string `yaml:"path"`                // the daemon's own endpoint for clients
 	// Headers are those of a client's request that the API gets to see.
 	Headers []string      `yaml:"headers"`
 	Timeout time.Duration `yaml:"timeout"` // of one call to the API
@@ -78,7 +81,7 @@ type Auth struct {
 type App struct {
 	ID     string `yaml:"id"`
 	Key    string `yaml:"key"`
-	Secret string `yaml:"secret"`
+	Secret string `yaml:"secret" kind:"secret"`
 	// AllowedOrigins are host names, "*" and wildcards such as "*.example.com".
 	AllowedOrigins []string `yaml:"allowed_origins"`
 	// PingInterval is the silence after which the server pings a client,
@@ -87,11 +90,11 @@ type App struct {
 	ActivityTimeout time.Duration `yaml:"activity_timeout"`
 	// PongTimeout is how long a pinged client may stay silent.
 	PongTimeout    time.Duration `yaml:"pong_timeout"`
-	MaxConnections int           `yaml:"max_connections"`  // 0: no limit
-	MaxMessageSize int           `yaml:"max_message_size"` // bytes of a client's message
-	MaxEventSize   int           `yaml:"max_event_size"`   // bytes of an event's data
+	MaxConnections int           `yaml:"max_connections"`              // 0: no limit
+	MaxMessageSize int           `yaml:"max_message_size" kind:"size"` // bytes of a client's message
+	MaxEventSize   int           `yaml:"max_event_size" kind:"size"`   // bytes of an event's data
 	// MaxOutbox bounds what waits for a client that reads too slowly, bytes.
-	MaxOutbox int `yaml:"max_outbox"`
+	MaxOutbox int `yaml:"max_outbox" kind:"size"`
 	// AcceptClientEventsFrom is members, all or none.
 	AcceptClientEventsFrom string       `yaml:"accept_client_events_from"`
 	RateLimiting           RateLimiting `yaml:"rate_limiting"`

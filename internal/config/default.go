@@ -1,0 +1,50 @@
+package config
+
+import "time"
+
+// Default is the configuration of a daemon that was told nothing. It has no
+// app, so [Config.Validate] refuses it.
+func Default() Config {
+	return Config{
+		Host:            "0.0.0.0",
+		Port:            8080,
+		MaxRequestSize:  1 << 20,
+		ShutdownTimeout: 10 * time.Second,
+		Log:             Log{Level: "info", Format: "text"},
+		Admin:           Admin{Listen: "127.0.0.1:9601"},
+		// Laravel's default prefix with an APP_NAME of Laravel: since version
+		// 12, and before it.
+		Redis: Redis{Prefix: []string{"laravel-database-", "laravel_database_"}},
+		Auth: Auth{
+			Path: "/broadcasting/auth",
+			Headers: []string{
+				"Authorization", "Cookie", "X-CSRF-TOKEN", "X-XSRF-TOKEN",
+				"Accept-Language", "Origin", "Referer",
+			},
+			Timeout:       5 * time.Second,
+			MaxConcurrent: 64,
+			MaxWait:       30 * time.Second,
+		},
+		App: App{
+			AllowedOrigins:         []string{"*"},
+			PingInterval:           60 * time.Second,
+			ActivityTimeout:        120 * time.Second,
+			PongTimeout:            30 * time.Second,
+			MaxMessageSize:         100 << 10,
+			MaxEventSize:           100 << 10,
+			MaxOutbox:              1 << 20,
+			AcceptClientEventsFrom: "members",
+			RateLimiting:           RateLimiting{MaxAttempts: 60, Decay: 60 * time.Second},
+		},
+	}
+}
+
+// AllApps lists the apps to serve: App when it has credentials, then Apps,
+// into which [Load] has filled what they take from App.
+func (c *Config) AllApps() []App {
+	var all []App
+	if c.App.ID != "" || c.App.Key != "" || c.App.Secret != "" {
+		all = append(all, c.App)
+	}
+	return append(all, c.Apps...)
+}

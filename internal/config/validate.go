@@ -1,0 +1,170 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Validate reports what the daemon cannot run with: one line for each mistake,
+// which names the setting.
+func (c *Config) Validate() error { return c.validate(nil) }
+
+// validate puts in front of each mistake where the value came from.
+func (l Loaded) validate() error { return l.Config.validate(l.From) }
+
+func (c *Config) validate(from map[string]string) error {
+	v := validator{from: from}
+	v.listeners(c)
+	v.redis(c)
+	v.auth(&c.Auth)
+	v.apps(c)
+	return errors.Join(v.errs...)
+}
+
+type validator struct {
+	from map[string]string
+	errs []error
+}
+
+// fail notes a mistake. The message must not quote secrets.
+func (v *validator) fail(path, format string, args ...any) {
+	err := fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...))
+	origin := v.from[path]
+	if taken, ok := v.from[origin]; ok { // by an entry of apps, from app
+		origin = taken
+	}
+	if origin != "" && origin != originDefault {
+		err = fmt.Errorf("%s: %w", origin, err)
+	}
+	v.errs = append(v.errs, err)
+}
+
+func (v *validator) positive(path string, d time.Duration) {
+	if d <= 0 {
+		v.fail(path, "%s is too short; it must be longer than 0", displayDuration(d))
+	}
+}
+
+func (v *validator) atLeast(path string, n, least int) {
+	if n < least {
+		v.fail(path, "%d is too small; it must be at least %d", n, least)
+	}
+}
+
+func (v *validator) oneOf(path, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		v.fail(path, "%s is none of %s", quote(value), strings.Join(allowed, ", "))
+	}
+}
+
+// path checks the path of a route.
+func (v *validator) path(path, value string) {
+	if !strings.HasPrefix(value, "/") || strings.HasSuffix(value, "/") ||
+		strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || strings.ContainsRune("?#{}%", r) }) {
+		v.fail(path, "%s is not a path such as /ws, with a / at its beginning, none at its end, and no special characters", quote(value))
+	}
+}
+
+func (v *validator) listeners(c *Config) {
+	if _, err := netip.ParseAddr(c.Host); err != nil && (c.Host == "" || strings.ContainsAny(c.Host, ":/[]@ ")) {
+		v.fail("host", "%s is not an address or host name without a port", quote(c.Host))
+	}
+	if !isPort(c.Port) {
+		v.fail("port", "%d is not a port, 1 to 65535, or 0 for any free one", c.Port)
+	}
+	if c.Path != "" {
+		v.path("path", c.Path)
+	}
+	v.atLeast("max_request_size", c.MaxRequestSize, 1)
+	v.positive("shutdown_timeout", c.ShutdownTimeout)
+	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	v.oneOf("log.format", c.Log.Format, "text", "json")
+	if c.Admin.Listen != "" {
+		_, port, err := net.SplitHostPort(c.Admin.Listen)
+		n, errPort := strconv.Atoi(port)
+		if err != nil || errPort != nil || !isPort(n) {
+			v.fail("admin.listen", "%s is not an address and a port such as 127.0.0.1:9601", quote(c.Admin.Listen))
+		}
+	}
+}
+
+func isPort(n int) bool { return n >= 0 && n <= 65535 }
+
+func (v *validator) redis(c *Config) {
+	r, apps := &c.Redis, c.AllApps()
+	if r.URL != "" {
+		// The client's errors can quote the password.
+		if _, err := redis.ParseURL(r.URL); err != nil {
+			v.fail("redis.url", "%s", notRedisURL)
+		}
+	}
+	seen := map[string]bool{}
+	for _, prefix := range r.Prefix {
+		if seen[prefix] {
+			v.fail("redis.prefix", "%s stands twice in the list", quote(prefix))
+		}
+		seen[prefix] = true
+		if prefix == "" && len(apps) > 1 {
+			v.fail("redis.prefix", "an empty prefix hears every channel, so with several apps nothing tells whose an event is")
+		}
+	}
+	if r.URL != "" && len(r.Prefix) == 0 && len(r.Sources) == 0 {
+		v.fail("redis.prefix", `the list is empty, so nothing would be heard; "" hears every channel`)
+	}
+	if r.URL != "" && len(apps) > 1 && len(r.Sources) == 0 {
+		v.fail("redis.sources", "with several apps, list which prefix belongs to which app, as {prefix: ..., app: <its id>}")
+	}
+	seen = map[string]bool{}
+	for i, s := range r.Sources {
+		path := fmt.Sprintf("redis.sources[%d]", i)
+		if !slices.ContainsFunc(apps, func(a App) bool { return a.ID == s.App }) {
+			v.fail(path+".app", "no app has the id %s", quote(s.App))
+		}
+		if seen[s.Prefix] {
+			v.fail(path+".prefix", "%s belongs to another source already", quote(s.Prefix))
+		}
+		seen[s.Prefix] = true
+		if s.Prefix == "" && len(apps) > 1 {
+			v.fail(path+".prefix", "an empty prefix hears every channel, so with several apps nothing tells whose an event is")
+		}
+	}
+}
+
+func (v *validator) auth(a *Auth) {
+	if a.Endpoint != "" {
+		u, err := url.Parse(a.Endpoint)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Fragment != "" {
+			v.fail("auth.endpoint", "expected an absolute URL such as https://api.example.com/broadcasting/auth")
+		}
+	}
+	v.path("auth.path", a.Path)
+	if first, _, _ := strings.Cut(strings.TrimPrefix(a.Path, "/"), "/"); slices.Contains(ownRoutes, first) {
+		v.fail("auth.path", "%s begins with a route that the server has already", quote(a.Path))
+	}
+	for _, h := range a.Headers {
+		if h == "" || strings.ContainsFunc(h, func(r rune) bool { return !isTokenChar(r) }) {
+			v.fail("auth.headers", "%s is not the name of an HTTP header", quote(h))
+		}
+	}
+	v.positive("auth.timeout", a.Timeout)
+	v.atLeast("auth.max_concurrent", a.MaxConcurrent, 1)
+	v.positive("auth.max_wait", a.MaxWait)
+}
+
+// ownRoutes are the first parts of the server's other routes.
+var ownRoutes = []string{"app", "apps", "up", "healthz", "readyz"}
+
+// isTokenChar tells what an HTTP header's name is made of (RFC 9110, 5.6.2).
+func isTokenChar(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+		strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+}

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const emptyPrefix = "an empty prefix hears every channel, so with several apps nothing tells whose an event is"
+
+// invalidFiles are the files of testdata/invalid and their errors after
+// "file:"; those without a line are of no place in it.
+var invalidFiles = map[string][]string{
+	"auth-path-taken":      {`3: auth.path: "/apps/auth" begins with a route that the server has already`},
+	"no-app":               {"app: " + noApp},
+	"app-id-only":          {"app.key: is missing", "app.secret: is missing"},
+	"port":                 {"2: port: 70000 is not a port, 1 to 65535, or 0 for any free one"},
+	"host-with-port":       {`2: host: "127.0.0.1:8080" is not an address or host name without a port`},
+	"path-without-slash":   {`2: path: "ws" is not a path such as /ws, with a / at its beginning, none at its end, and no special characters`},
+	"path-ends-with-slash": {`2: path: "/ws/" is not a path such as /ws, with a / at its beginning, none at its end, and no special characters`},
+	"zero-limits":          {"2: max_request_size: 0 is too small; it must be at least 1", "3: shutdown_timeout: 0s is too short; it must be longer than 0"},
+	"log":                  {`2: log.level: "verbose" is none of debug, info, warn, error`, `2: log.format: "xml" is none of text, json`},
+	"admin-listen":         {`2: admin.listen: "9601" is not an address and a port such as 127.0.0.1:9601`},
+	"redis-url":            {"2: redis.url: " + notRedisURL},
+	"redis-url-scheme":     {"2: redis.url: " + notRedisURL},
+	"redis-url-option":     {"2: redis.url: " + notRedisURL},
+	"redis-no-prefix":      {`2: redis.prefix: the list is empty, so nothing would be heard; "" hears every channel`},
+	"prefix-twice":         {`2: redis.prefix: "a-" stands twice in the list`},
+	"prefix-empty":         {"1: redis.prefix: " + emptyPrefix},
+	"sources-missing":      {"redis.sources: with several apps, list which prefix belongs to which app, as {prefix: ..., app: <its id>}"},
+	"sources-bad":          {`5: redis.sources[1].prefix: "a-" belongs to another source already`, `6: redis.sources[2].app: no app has the id "3"`, "7: redis.sources[3].prefix: " + emptyPrefix},
+	"inherited":            {"2: apps[0].pong_timeout: 0s is too short; it must be longer than 0"},
+	"duplicates":           {`3: apps[0].id: "1" is also app.id`, `4: apps[1].key: "b" is also apps[0].key`},
+	"credentials":          {"2: apps[0].id: has a character that cannot be in a URL's path; use letters, digits, - and _", "2: apps[0].key: has a character that cannot be in a URL's path; use letters, digits, - and _", "2: apps[0].secret: is missing", "3: apps[1].id: is missing"},
+	"auth": {
+		"3: auth.endpoint: expected an absolute URL such as https://api.example.com/broadcasting/auth",
+		`4: auth.path: "" is not a path such as /ws, with a / at its beginning, none at its end, and no special characters`,
+		`5: auth.headers: "X Bad:" is not the name of an HTTP header`,
+		"6: auth.timeout: -1s is too short; it must be longer than 0",
+		"7: auth.max_concurrent: 0 is too small; it must be at least 1",
+		"8: auth.max_wait: 0s is too short; it must be longer than 0",
+	},
+	"app-limits": {
+		`6: apps[0].allowed_origins: the list is empty, so no browser could connect; "*" allows every site`,
+		"7: apps[0].ping_interval: 0s is too short; it must be longer than 0",
+		"9: apps[0].pong_timeout: 0s is too short; it must be longer than 0",
+		"8: apps[0].activity_timeout: 500ms is too short; it must be at least 1s",
+		"10: apps[0].max_connections: -1 is too small; it must be at least 0",
+		"11: apps[0].max_message_size: 0 is too small; it must be at least 1",
+		"apps[0].max_outbox: 1MiB is less than one event of max_event_size, 2MiB",
+		`13: apps[0].accept_client_events_from: "friends" is none of members, all, none`,
+		"14: apps[0].rate_limiting.max_attempts: 0 is too small; it must be at least 1",
+		"14: apps[0].rate_limiting.decay_seconds: 0s is too short; it must be longer than 0",
+	},
+	"origins": {
+		`6: apps[0].allowed_origins: "https://shop.example.com" must be a host only, without scheme, port and path; write "shop.example.com"`,
+		`6: apps[0].allowed_origins: "localhost:3000" must be a host only, without scheme, port and path; write "localhost"`,
+		`6: apps[0].allowed_origins: "shop.example.com/a" must be a host only, without scheme, port and path; write "shop.example.com"`,
+		`6: apps[0].allowed_origins: "not a host" is not a host name, nor a pattern of one such as *.example.com`,
+	},
+}
+
+func TestInvalidFiles(t *testing.T) {
+	for name, path := range testdata(t, "invalid") {
+		t.Run(name, func(t *testing.T) {
+			l, err := Load(Options{File: path})
+			wantError(t, err, inFile(t, path, invalidFiles, name)...)
+			if reflect.DeepEqual(l.Config, Config{}) {
+				t.Error("there is nothing to print")
+			}
+		})
+	}
+}
+
+func TestValidateWithoutOrigins(t *testing.T) {
+	c := Default()
+	c.App.ID, c.App.Key, c.App.Secret = "1", "key", secret
+	if err := c.Validate(); err != nil {
+		t.Errorf("the defaults with an app: %v", err)
+	}
+	c.Port = -1
+	wantError(t, c.Validate(), "port: -1 is not a port, 1 to 65535, or 0 for any free one")
+}
+
+func TestValidValues(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"host name":      func(c *Config) { c.Host = "localhost" },
+		"IPv6":           func(c *Config) { c.Host = "::" },
+		"no admin":       func(c *Config) { c.Admin.Listen = "" },
+		"admin anywhere": func(c *Config) { c.Admin.Listen = ":0" },
+		"Redis":          func(c *Config) { c.Redis.URL = "redis://127.0.0.1:6379/1" },
+		"Redis with TLS": func(c *Config) { c.Redis.URL = "rediss://user:p%2Fw@redis.example.com" },
+		"Redis socket":   func(c *Config) { c.Redis.URL = "unix:///run/redis.sock?db=1" },
+		"empty prefix":   func(c *Config) { c.Redis.Prefix = []string{""} },
+		"source": func(c *Config) {
+			c.Redis.URL, c.Redis.Prefix = "redis://127.0.0.1", nil
+			c.Redis.Sources = []RedisSource{{Prefix: "", App: "1"}}
+		},
+		"two prefixes of an app": func(c *Config) {
+			c.Redis.Sources = []RedisSource{{Prefix: "a-", App: "1"}, {Prefix: "a_", App: "1"}}
+		},
+		"endpoint":   func(c *Config) { c.Auth.Endpoint = "http://127.0.0.1:8000/broadcasting/auth" },
+		"no headers": func(c *Config) { c.Auth.Headers = nil },
+		"origins":    func(c *Config) { c.App.AllowedOrigins = []string{"*", "*.example.com", "xn--bcher-kva.example", "::1"} },
+		"limits off": func(c *Config) { c.App.RateLimiting = RateLimiting{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := Default()
+			c.App.ID, c.App.Key, c.App.Secret = "1", "key", secret
+			change(&c)
+			if err := c.Validate(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestNoAppNamesTheWays(t *testing.T) {
+	for _, way := range []string{"config.yaml", "BROADCASTD_APP_ID", "--env-file", "--dev"} {
+		if !strings.Contains(noApp, way) {
+			t.Errorf("%q does not tell of %s", noApp, way)
+		}
+	}
+}

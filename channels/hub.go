@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"errors"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -31,11 +32,28 @@ type Fanout interface {
 	Broadcast(flusher int, topic uint64, f protocol.Frame, except protocol.SocketID, received time.Time)
 }
 
+// Options are what an app's channels do besides delivering.
+type Options struct {
+	// CacheTTL and CacheBytes bound what is kept of cache channels.
+	CacheTTL   time.Duration
+	CacheBytes int
+	// SubscriptionCount tells subscribers how many they are.
+	SubscriptionCount bool
+	// CountInterval is how often a channel of more than 100 is told; 0 means
+	// 5 s.
+	CountInterval time.Duration
+	// MaxMembers bounds a presence channel; 0: no limit.
+	MaxMembers int
+	Observer   Observer // nil: nobody
+}
+
 const shardCount = 64
 
 // Hub holds one app's channels. Its methods may be called from anywhere.
 type Hub struct {
 	fanout Fanout
+	opts   Options
+	cache  *cache
 	seed   maphash.Seed
 	topics *atomic.Uint64
 	stats  Stats
@@ -56,12 +74,22 @@ type channel struct {
 	subscribers int
 	perFlusher  []int
 	roster      *roster // of presence channels
+	countDue    bool    // a timer will tell the number of subscribers
 }
 
 // NewHub makes a hub without channels. topics numbers channels and is shared
 // by all hubs that use the same fanout.
-func NewHub(fanout Fanout, topics *atomic.Uint64) *Hub {
-	h := &Hub{fanout: fanout, seed: maphash.MakeSeed(), topics: topics}
+func NewHub(fanout Fanout, topics *atomic.Uint64, o Options) *Hub {
+	if o.Observer == nil {
+		o.Observer = nobody{}
+	}
+	if o.CountInterval == 0 {
+		o.CountInterval = countInterval
+	}
+	h := &Hub{
+		fanout: fanout, opts: o, cache: newCache(o.CacheTTL, o.CacheBytes),
+		seed: maphash.MakeSeed(), topics: topics,
+	}
 	for i := range h.shards {
 		h.shards[i].channels = make(map[string]*channel)
 	}
@@ -78,13 +106,17 @@ func (h *Hub) shard(name string) *shard {
 // Subscribe adds s to a channel and answers it with subscription_succeeded. A
 // presence channel needs member, others ignore it; the channel's other
 // members hear of a user's first connection. The caller sees to it that a
-// subscriber is in a channel once.
-func (h *Hub) Subscribe(s Subscriber, name string, member *Member) {
+// subscriber is in a channel once. A cache channel's last event follows the
+// answer, or pusher:cache_miss.
+func (h *Hub) Subscribe(s Subscriber, name string, member *Member) error {
 	sh := h.shard(name)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 
 	ch := sh.channels[name]
+	if ch != nil && ch.roster != nil && h.opts.MaxMembers > 0 && ch.roster.full(h.opts.MaxMembers, member) {
+		return ErrFull
+	}
 	if ch == nil {
 		ch = &channel{name: name, topic: h.topics.Add(1), perFlusher: make([]int, h.fanout.Flushers())}
 		if protocol.KindOf(name).IsPresence() {
@@ -92,11 +124,13 @@ func (h *Hub) Subscribe(s Subscriber, name string, member *Member) {
 		}
 		sh.channels[name] = ch
 		h.stats.count(name).Channels.Add(1)
+		h.opts.Observer.Occupied(name)
 	}
 	var presence []byte
 	if ch.roster != nil {
 		if ch.roster.add(member) {
 			h.broadcast(ch, memberAdded(name, member), 0, time.Time{})
+			h.opts.Observer.MemberAdded(name, member.UserID)
 		}
 		presence = ch.roster.encode()
 	}
@@ -104,6 +138,25 @@ func (h *Hub) Subscribe(s Subscriber, name string, member *Member) {
 	ch.perFlusher[s.Flusher()]++
 	h.stats.count(name).Subscriptions.Add(1)
 	s.Join(ch.topic, protocol.SubscriptionSucceeded(name, presence))
+	if protocol.KindOf(name).IsCache() {
+		h.replay(s, name)
+	}
+	h.counted(ch)
+	return nil
+}
+
+// ErrFull means that a presence channel has as many members as it may.
+var ErrFull = errors.New("the presence channel has as many members as it may")
+
+// replay needs the shard's lock, so that nothing is published between the
+// last event and those that follow.
+func (h *Hub) replay(s Subscriber, name string) {
+	if last, _ := h.cache.get(name, time.Now()); last != nil {
+		s.Send(last.frame)
+		return
+	}
+	s.Send(protocol.CacheMiss(name))
+	h.opts.Observer.CacheMissed(name)
 }
 
 // Resubscribe answers again a subscriber that is in the channel already.
@@ -138,11 +191,16 @@ func (h *Hub) Unsubscribe(s Subscriber, name string, member *Member) {
 	if ch.subscribers == 0 {
 		delete(sh.channels, name)
 		h.stats.count(name).Channels.Add(-1)
-		return
 	}
 	if ch.roster != nil && ch.roster.remove(member) {
 		h.broadcast(ch, memberRemoved(name, member), 0, time.Time{})
+		h.opts.Observer.MemberRemoved(name, member.UserID)
 	}
+	if ch.subscribers == 0 {
+		h.opts.Observer.Vacated(name)
+		return
+	}
+	h.counted(ch)
 }
 
 // Publish hands an event to its channel's subscribers and tells how many
@@ -152,13 +210,17 @@ func (h *Hub) Publish(e *protocol.Event, received time.Time) int {
 	sh.mu.Lock()
 	_, occupied := sh.channels[e.Channel]
 	sh.mu.Unlock()
-	if !occupied {
+	cacheable := protocol.KindOf(e.Channel).IsCache()
+	if !occupied && !cacheable {
 		return 0
 	}
 	frame := e.Frame()
 
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if cacheable {
+		h.cache.put(e, frame, time.Now())
+	}
 	ch := sh.channels[e.Channel]
 	if ch == nil {
 		return 0

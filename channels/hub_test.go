@@ -82,7 +82,7 @@ func (s *subscriber) take() []string {
 func newTestHub() (*Hub, func(flusher int) *subscriber) {
 	r := newRecorder(2)
 	var ids atomic.Uint64
-	return NewHub(r, new(atomic.Uint64)), func(flusher int) *subscriber {
+	return NewHub(r, new(atomic.Uint64), Options{CacheTTL: time.Minute, CacheBytes: 1 << 20}), func(flusher int) *subscriber {
 		return &subscriber{r: r, id: protocol.SocketID(ids.Add(1)), flusher: flusher}
 	}
 }
@@ -230,7 +230,9 @@ func TestHubConcurrent(t *testing.T) {
 		subscribers.Go(func() {
 			for range 50 {
 				s := sub(i % 2)
-				hub.Subscribe(s, "jobs", nil)
+				if err := hub.Subscribe(s, "jobs", nil); err != nil {
+					t.Error(err)
+				}
 				hub.Unsubscribe(s, "jobs", nil)
 				checkOrder(t, s.take())
 			}

@@ -72,6 +72,11 @@ func (r *roster) add(m *Member) bool {
 	return true
 }
 
+// full reports whether m would be one member too many.
+func (r *roster) full(max int, m *Member) bool {
+	return len(r.members) >= max && r.byID[m.UserID] == nil
+}
+
 // remove reports whether it was the user's last connection.
 func (r *roster) remove(m *Member) bool {
 	e := r.byID[m.UserID]

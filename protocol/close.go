@@ -27,4 +27,5 @@ const (
 const (
 	CodeInvalidMessage CloseCode = 4200
 	CodeClientEvent    CloseCode = 4301
+	CodeWatchlist      CloseCode = 4302
 )

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
@@ -55,6 +56,12 @@ func (e *Event) Frame() Frame {
 		b = appendString(b, e.UserID)
 	}
 	return finishFrame(append(b, '}'))
+}
+
+// LooksEncrypted reports whether data, a JSON string, can be what the SDKs send
+// to encrypted channels: {"nonce", "ciphertext"}.
+func LooksEncrypted(data json.RawMessage) bool {
+	return bytes.Contains(data, []byte(`\"nonce\":`)) && bytes.Contains(data, []byte(`\"ciphertext\":`))
 }
 
 // QuoteData wraps JSON text into a JSON string, the form in which events of

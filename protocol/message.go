@@ -97,6 +97,51 @@ func SubscriptionSucceeded(channel string, presence []byte) Frame {
 	return e.Frame()
 }
 
+// CacheMiss tells a subscriber that a cache channel has no event to replay.
+func CacheMiss(channel string) Frame {
+	b := startFrame(64 + len(channel))
+	b = append(b, `{"event":"pusher:cache_miss","channel":`...)
+	b = appendString(b, channel)
+	return finishFrame(append(b, '}'))
+}
+
+// Signin is the data of pusher:signin.
+type Signin struct {
+	Auth     string `json:"auth"`
+	UserData string `json:"user_data"`
+}
+
+// ParseSignin reads the data of pusher:signin.
+func ParseSignin(data json.RawMessage) (Signin, error) {
+	var s Signin
+	if err := json.Unmarshal(unquoteData(data), &s); err != nil || s.UserData == "" {
+		return s, fmt.Errorf("data is not of the form {\"auth\", \"user_data\"}, both strings")
+	}
+	return s, nil
+}
+
+// SigninSuccess answers pusher:signin with what was signed.
+func SigninSuccess(userData string) Frame {
+	b := startFrame(64 + len(userData) + len(userData)/4)
+	b = append(b, `{"event":"pusher:signin_success","data":{"user_data":`...)
+	b = appendString(b, userData)
+	return finishFrame(append(b, `}}`...))
+}
+
+// Watchlist tells that users of a client's watchlist came or went; name is
+// "online" or "offline".
+func Watchlist(name string, userIDs []string) Frame {
+	ids, err := json.Marshal(userIDs)
+	if err != nil {
+		panic("protocol: encoding strings: " + err.Error())
+	}
+	data := fmt.Appendf(nil, `{"events":[{"name":%q,"user_ids":%s}]}`, name, ids)
+	b := startFrame(64 + 2*len(data))
+	b = append(b, `{"event":"pusher_internal:watchlist_events","data":`...)
+	b = appendString(b, data)
+	return finishFrame(append(b, '}'))
+}
+
 // SubscriptionError refuses a subscribe. kind is pusher-js's error type, such
 // as "AuthError"; status an HTTP status. The shape is soketi's, since Pusher's
 // documentation has none.

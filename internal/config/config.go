@@ -68,6 +68,9 @@ type RedisSource struct {
 type Auth struct {
 	Endpoint string `yaml:"endpoint" kind:"url"` // the API's URL; empty: only signatures count
 	Path     string `yaml:"path"`                // the daemon's own endpoint for clients
+	// UserEndpoint and UserPath are the same for signing in (pusher:signin).
+	UserEndpoint string `yaml:"user_endpoint" kind:"url"`
+	UserPath     string `yaml:"user_path"`
 	// Headers are those of a client's request that the API gets to see.
 	Headers []string      `yaml:"headers"`
 	Timeout time.Duration `yaml:"timeout"` // of one call to the API
@@ -96,8 +99,32 @@ type App struct {
 	// MaxOutbox bounds what waits for a client that reads too slowly, bytes.
 	MaxOutbox int `yaml:"max_outbox" kind:"size"`
 	// AcceptClientEventsFrom is members, all or none.
-	AcceptClientEventsFrom string       `yaml:"accept_client_events_from"`
-	RateLimiting           RateLimiting `yaml:"rate_limiting"`
+	AcceptClientEventsFrom string `yaml:"accept_client_events_from"`
+	// MaxClientEvents is how many a connection may send a second; 0: no limit.
+	MaxClientEvents int `yaml:"max_client_events_per_second"`
+	// MaxPresenceMembers bounds a presence channel, MaxUserInfo what is told of
+	// a member, in bytes; 0: no limit.
+	MaxPresenceMembers int `yaml:"max_presence_members"`
+	MaxUserInfo        int `yaml:"max_user_info" kind:"size"`
+	// CacheTTL is how long a cache channel's last event is kept, CacheSize
+	// about the memory for all of them, in bytes.
+	CacheTTL  time.Duration `yaml:"cache_ttl"`
+	CacheSize int           `yaml:"cache_size" kind:"size"`
+	// SubscriptionCount tells subscribers how many they are.
+	SubscriptionCount bool         `yaml:"subscription_count"`
+	Webhooks          []Webhook    `yaml:"webhooks"`
+	RateLimiting      RateLimiting `yaml:"rate_limiting"`
+}
+
+// Webhook is an address that is told what happens to an app's channels.
+type Webhook struct {
+	URL     string            `yaml:"url"`
+	Headers map[string]string `yaml:"headers"` // sent along
+	Events  []string          `yaml:"events"`  // names, such as channel_occupied; empty: all
+	// ChannelPrefix and ChannelSuffix, where set, are what names of channels
+	// must begin and end with.
+	ChannelPrefix string `yaml:"channel_prefix"`
+	ChannelSuffix string `yaml:"channel_suffix"`
 }
 
 // RateLimiting bounds the messages of one connection, as Reverb does.

@@ -23,12 +23,15 @@ const (
 type app struct {
 	config.App
 	hub         *channels.Hub
+	users       *channels.Users
+	present     presentUsers
 	limits      *socket.Limits
 	connections atomic.Int64
+	plain       atomic.Bool // told of readable events for encrypted channels
 }
 
 func newApp(c config.App, hub *channels.Hub) *app {
-	return &app{App: c, hub: hub, limits: &socket.Limits{
+	return &app{App: c, hub: hub, users: channels.NewUsers(), limits: &socket.Limits{
 		MaxMessageSize: c.MaxMessageSize,
 		MaxOutbox:      c.MaxOutbox,
 		PingInterval:   c.PingInterval,

@@ -20,6 +20,7 @@ type metrics struct {
 	refusedSubscriptions *prometheus.CounterVec
 	events               *prometheus.CounterVec
 	refusedEvents        *prometheus.CounterVec
+	plainEvents          *prometheus.CounterVec
 	httpRequests         *prometheus.CounterVec
 	delivery             prometheus.Histogram
 }
@@ -44,6 +45,8 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 			Name: "broadcastd_events_total", Help: "Events accepted, once for each channel, by source."}, []string{"app", "source"}),
 		refusedEvents: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_http_events_refused_total", Help: "Requests of the HTTP API refused, by reason."}, []string{"reason"}),
+		plainEvents: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_plain_events_total", Help: "Events for encrypted channels that were not encrypted."}, []string{"app", "source"}),
 		httpRequests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_http_requests_total", Help: "HTTP requests answered, by route and status code."}, []string{"route", "code"}),
 		delivery: f.NewHistogram(prometheus.HistogramOpts{

@@ -99,7 +99,10 @@ func New(o Options) (_ *Server, err error) {
 	s.flushers = socket.NewFlushers(opts)
 	topics := new(atomic.Uint64)
 	for _, c := range o.Config.AllApps() {
-		a := newApp(c, channels.NewHub(s.flushers, topics))
+		a := newApp(c, channels.NewHub(s.flushers, topics, channels.Options{
+			CacheTTL: c.CacheTTL, CacheBytes: c.CacheSize, MaxMembers: c.MaxPresenceMembers,
+			SubscriptionCount: c.SubscriptionCount,
+		}))
 		s.apps[a.ID], s.keys[a.Key] = a, a
 	}
 	o.Registry.MustRegister(&collector{server: s})
@@ -283,9 +286,22 @@ func (s *Server) Publish(source Source, appID string, e protocol.Event) error {
 	return nil
 }
 
+// warnPlain tells once of an app that sends readable events to encrypted
+// channels: clients throw them away, and who expected secrecy has none.
+func (s *Server) warnPlain(source Source, a *app) {
+	s.metrics.plainEvents.WithLabelValues(a.ID, string(source)).Inc()
+	if a.plain.CompareAndSwap(false, true) {
+		s.log.Warn("an event for an encrypted channel is not encrypted (Laravel's redis driver doesn't; its reverb and pusher drivers do); further ones are only counted",
+			"app", a.ID, "source", string(source))
+	}
+}
+
 // publish needs an event that passed its check.
 func (s *Server) publish(source Source, a *app, e *protocol.Event, received time.Time) {
 	s.flushers.Wait()
+	if protocol.KindOf(e.Channel).IsEncrypted() && !protocol.LooksEncrypted(e.Data) {
+		s.warnPlain(source, a)
+	}
 	a.hub.Publish(e, received)
 	s.metrics.events.WithLabelValues(a.ID, string(source)).Inc()
 }

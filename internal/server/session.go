@@ -22,13 +22,16 @@ type session struct {
 	server  *Server
 	app     *app
 	conn    *socket.Conn
-	limiter *rate.Limiter // nil: no limit
+	limiter *rate.Limiter // of all messages; nil: no limit
+	// whispers limits client events; made with the first. Owned by message.
+	whispers *rate.Limiter
 	// credentials are the handshake's headers that the API may see; nil if the
 	// client brought nothing to be recognised by.
 	credentials http.Header
 
 	mu            sync.Mutex // guards the following
 	subscriptions map[string]*subscription
+	user          *user // nil: not signed in
 	ended         bool
 }
 
@@ -77,11 +80,13 @@ func (ses *session) message(text []byte) {
 		ses.subscribe(m.Data)
 	case m.Event == "pusher:unsubscribe":
 		ses.unsubscribe(m.Data)
+	case m.Event == "pusher:signin":
+		ses.signin(m.Data)
 	case strings.HasPrefix(m.Event, "client-"):
 		ses.clientEvent(m)
 	default:
 		ses.fail(protocol.CodeInvalidMessage, fmt.Sprintf(
-			"event %.60q is not understood; clients send pusher:subscribe, pusher:unsubscribe, pusher:ping, pusher:pong and client-*", m.Event))
+			"event %.60q is not understood; clients send pusher:subscribe, pusher:unsubscribe, pusher:signin, pusher:ping, pusher:pong and client-*", m.Event))
 	}
 }
 
@@ -121,11 +126,27 @@ func (ses *session) clientEvent(m protocol.Message) {
 		ses.fail(protocol.CodeClientEvent, err.Error())
 		return
 	}
+	if !ses.mayWhisper() {
+		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("more than %d client events a second", ses.app.MaxClientEvents))
+		return
+	}
 	if len(e.Data) > ses.app.MaxEventSize {
 		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("client event data is %d bytes, the limit is %d", len(e.Data), ses.app.MaxEventSize))
 		return
 	}
 	ses.server.publish(SourceClient, ses.app, &e, time.Now())
+}
+
+// mayWhisper counts a client event against the app's limit.
+func (ses *session) mayWhisper() bool {
+	limit := ses.app.MaxClientEvents
+	if limit == 0 {
+		return true
+	}
+	if ses.whispers == nil {
+		ses.whispers = rate.NewLimiter(rate.Limit(limit), limit)
+	}
+	return ses.whispers.Allow()
 }
 
 // memberOf tells whether the client is in a channel, and as whom if it is a
@@ -145,6 +166,7 @@ func (ses *session) end() {
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	ses.ended = true
+	ses.signout()
 	for channel, sub := range ses.subscriptions {
 		ses.drop(channel, sub)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"broadcastd/auth"
@@ -15,6 +16,7 @@ import (
 const (
 	typeAuth    = "AuthError"
 	typeInvalid = "InvalidError"
+	typeLimit   = "LimitReached"
 )
 
 // subscribe handles pusher:subscribe.
@@ -25,8 +27,10 @@ func (ses *session) subscribe(data json.RawMessage) {
 		ses.fail(protocol.CodeInvalidMessage, "pusher:subscribe: "+err.Error())
 	case err != nil:
 		ses.refuse(req.Channel, "bad_channel", typeInvalid, http.StatusBadRequest, err.Error())
+	case kind == protocol.User && !ses.isUser(req.Channel[len(protocol.ServerToUser):]):
+		ses.refuse(req.Channel, "not_signed_in", typeAuth, http.StatusForbidden, "a user's channel is for connections that signed in as that user (pusher:signin)")
 	case kind == protocol.User:
-		ses.refuse(req.Channel, "bad_channel", typeAuth, http.StatusForbidden, "a user's channel is not subscribed to by name")
+		ses.join(req.Channel, nil)
 	case !kind.NeedsAuth():
 		ses.join(req.Channel, nil)
 	case req.Auth != "":
@@ -52,7 +56,7 @@ func (ses *session) subscribeSigned(req protocol.Subscribe) {
 		ses.refuse(req.Channel, no.Reason, typeAuth, no.Status, no.Message)
 		return
 	}
-	member, err := memberFor(req.Channel, req.ChannelData)
+	member, err := ses.app.memberFor(req.Channel, req.ChannelData)
 	if err != nil {
 		ses.refuse(req.Channel, "channel_data", typeAuth, http.StatusBadRequest, err.Error())
 		return
@@ -62,11 +66,15 @@ func (ses *session) subscribeSigned(req protocol.Subscribe) {
 
 // memberFor reads channel_data, signed or given by the API, where the channel
 // has members; elsewhere it is nil.
-func memberFor(channel, channelData string) (*channels.Member, error) {
+func (a *app) memberFor(channel, channelData string) (*channels.Member, error) {
 	if !protocol.KindOf(channel).IsPresence() {
 		return nil, nil
 	}
-	return channels.ParseMember(channelData)
+	member, err := channels.ParseMember(channelData)
+	if err == nil && a.MaxUserInfo > 0 && len(member.Info) > a.MaxUserInfo {
+		return nil, fmt.Errorf("user_info in channel_data is %d bytes, the limit is %d", len(member.Info), a.MaxUserInfo)
+	}
+	return member, err
 }
 
 func (ses *session) join(channel string, member *channels.Member) {
@@ -89,8 +97,22 @@ func (ses *session) joinLocked(channel string, member *channels.Member) {
 	if sub != nil {
 		sub.cancel() // the client has brought a signature meanwhile
 	}
+	if err := ses.app.hub.Subscribe(ses.conn, channel, member); err != nil {
+		delete(ses.subscriptions, channel)
+		ses.refuse(channel, "full", typeLimit, http.StatusForbidden, err.Error())
+		return
+	}
 	ses.put(channel, &subscription{member: member})
-	ses.app.hub.Subscribe(ses.conn, channel, member)
+	if member != nil {
+		ses.app.present.add(member.UserID, ses)
+	}
+}
+
+// isUser reports whether the client has signed in as the user.
+func (ses *session) isUser(id string) bool {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	return ses.user != nil && ses.user.id == id
 }
 
 // put needs ses.mu.
@@ -140,7 +162,7 @@ func (ses *session) answered(channel string, sub *subscription, grant auth.Grant
 		ses.refuse(channel, no.Reason, typeAuth, no.Status, no.Message)
 		return
 	}
-	member, err := memberFor(channel, grant.ChannelData)
+	member, err := ses.app.memberFor(channel, grant.ChannelData)
 	if err != nil {
 		ses.refuse(channel, "channel_data", typeAuth, http.StatusBadGateway, err.Error())
 		return
@@ -179,6 +201,9 @@ func (ses *session) drop(channel string, sub *subscription) {
 		return
 	}
 	ses.app.hub.Unsubscribe(ses.conn, channel, sub.member)
+	if sub.member != nil {
+		ses.app.present.remove(sub.member.UserID, ses)
+	}
 }
 
 func (ses *session) refuse(channel, reason, kind string, status int, text string) {

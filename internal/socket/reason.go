@@ -29,6 +29,7 @@ var (
 	ReasonPongTimeout = &Reason{"pong_timeout", protocol.ClosePongTimeout, "no pong came in time"}
 	ReasonShutdown    = &Reason{"shutdown", protocol.CloseReconnect, "the server is shutting down, please reconnect"}
 	ReasonRefused     = &Reason{Label: "refused", Text: "the connection was refused"}
+	ReasonTerminated  = &Reason{"terminated", protocol.CloseUnauthorized, "the app has terminated the user's connections"}
 	ReasonRateLimit   = &Reason{"rate_limit", protocol.CloseOverCapacity, "too many messages"}
 )
 
@@ -36,6 +37,6 @@ var (
 func Reasons() []*Reason {
 	return []*Reason{
 		ReasonClient, ReasonLost, ReasonProtocol, ReasonUnmasked, ReasonBinary, ReasonUTF8, ReasonTooBig,
-		ReasonSlow, ReasonPongTimeout, ReasonShutdown, ReasonRefused, ReasonRateLimit,
+		ReasonSlow, ReasonPongTimeout, ReasonShutdown, ReasonRefused, ReasonRateLimit, ReasonTerminated,
 	}
 }

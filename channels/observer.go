@@ -1,0 +1,23 @@
+package channels
+
+// Observer hears what happens to an app's channels, for webhooks. It is called
+// under a channel's lock, in the order in which things happen, and must not
+// wait.
+type Observer interface {
+	Occupied(channel string)
+	Vacated(channel string)
+	MemberAdded(channel, userID string)
+	MemberRemoved(channel, userID string)
+	CacheMissed(channel string)
+	SubscriptionCount(channel string, n int)
+}
+
+// nobody is the Observer of an app without webhooks.
+type nobody struct{}
+
+func (nobody) Occupied(string)               {}
+func (nobody) Vacated(string)                {}
+func (nobody) MemberAdded(string, string)    {}
+func (nobody) MemberRemoved(string, string)  {}
+func (nobody) CacheMissed(string)            {}
+func (nobody) SubscriptionCount(string, int) {}

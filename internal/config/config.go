@@ -7,9 +7,9 @@ import "time"
 
 // Config is the whole configuration. The yaml tag is a key's name; its path in
 // capitals after BROADCASTD_ is its environment variable. The kind tag says what
-// a Go type doesn't: "size" is an int of bytes, "secret" and "url" are strings
-// of which nothing, or not the password, may be shown, and a list of kind
-// "prefix" can hold an empty item.
+// a Go type doesn't: "size" is an int of bytes; "secret", "url" and "hook" are
+// strings of which nothing, all but the password, or all but user and query may
+// be shown; and a list of kind "prefix" can hold an empty item.
 type Config struct {
 	// Host and Port are where clients and the HTTP API connect.
 	Host string `yaml:"host"`
@@ -118,8 +118,8 @@ type App struct {
 
 // Webhook is an address that is told what happens to an app's channels.
 type Webhook struct {
-	URL     string            `yaml:"url"`
-	Headers map[string]string `yaml:"headers"` // sent along
+	URL     string            `yaml:"url" kind:"hook"`
+	Headers map[string]string `yaml:"headers"` // sent along; the values are secrets
 	Events  []string          `yaml:"events"`  // names, such as channel_occupied; empty: all
 	// ChannelPrefix and ChannelSuffix, where set, are what names of channels
 	// must begin and end with.

@@ -16,7 +16,8 @@ func Default() Config {
 		// 12, and before it.
 		Redis: Redis{Prefix: []string{"laravel-database-", "laravel_database_"}},
 		Auth: Auth{
-			Path: "/broadcasting/auth",
+			Path:     "/broadcasting/auth",
+			UserPath: "/broadcasting/user-auth",
 			Headers: []string{
 				"Authorization", "Cookie", "X-CSRF-TOKEN", "X-XSRF-TOKEN",
 				"Accept-Language", "Origin", "Referer",
@@ -34,6 +35,11 @@ func Default() Config {
 			MaxEventSize:           100 << 10,
 			MaxOutbox:              1 << 20,
 			AcceptClientEventsFrom: "members",
+			MaxClientEvents:        10,
+			MaxPresenceMembers:     10000,
+			MaxUserInfo:            10 << 10,
+			CacheTTL:               30 * time.Minute,
+			CacheSize:              64 << 20,
 			RateLimiting:           RateLimiting{MaxAttempts: 60, Decay: 60 * time.Second},
 		},
 	}

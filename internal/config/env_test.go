@@ -14,6 +14,8 @@ func TestEnvironmentSetsEverySetting(t *testing.T) {
 		"redis.sources":       `[{"prefix": "a-", "app": "1"}]`,
 		"auth.endpoint":       "http://127.0.0.1:9/a",
 		"auth.path":           "/auth",
+		"auth.user_endpoint":  "http://127.0.0.1:9/u",
+		"auth.user_path":      "/user-auth",
 		"auth.headers":        "Cookie,X-Two",
 		"auth.timeout":        "9s",
 		"auth.max_concurrent": "9",
@@ -21,8 +23,11 @@ func TestEnvironmentSetsEverySetting(t *testing.T) {
 		"app.id":              "1", "app.key": "key", "app.secret": secret,
 		"app.allowed_origins": "*.example.com", "app.ping_interval": "9", "app.activity_timeout": "9", "app.pong_timeout": "9",
 		"app.max_connections": "9", "app.max_message_size": "9B", "app.max_event_size": "9KB", "app.max_outbox": "9MB",
-		"app.accept_client_events_from": "none",
-		"app.rate_limiting.enabled":     "true", "app.rate_limiting.max_attempts": "9",
+		"app.accept_client_events_from": "none", "app.max_client_events_per_second": "9",
+		"app.max_presence_members": "9", "app.max_user_info": "9", "app.cache_ttl": "9", "app.cache_size": "9",
+		"app.subscription_count":    "true",
+		"app.webhooks":              `[{"url": "http://127.0.0.1:9/h", "headers": {"X-Token": "` + secret + `"}}]`,
+		"app.rate_limiting.enabled": "true", "app.rate_limiting.max_attempts": "9",
 		"app.rate_limiting.decay_seconds": "9", "app.rate_limiting.terminate_on_limit": "true",
 		"apps": `[{id: "2", key: other, secret: ` + secret + `, pong_timeout: 7}]`,
 	}
@@ -84,7 +89,7 @@ func TestBadEnvironment(t *testing.T) {
 	}{
 		"near":       {[]string{"BROADCASTD_REDIS_ULR=a"}, []string{`env BROADCASTD_REDIS_ULR: unknown variable; did you mean "BROADCASTD_REDIS_URL"?`}},
 		"no section": {[]string{"BROADCASTD_SECRET=" + secret}, []string{`env BROADCASTD_SECRET: unknown variable; did you mean "BROADCASTD_APP_SECRET"?`}},
-		"far":        {[]string{"BROADCASTD_WEBHOOKS=a"}, []string{`env BROADCASTD_WEBHOOKS: unknown variable`}},
+		"far":        {[]string{"BROADCASTD_CLUSTER=a"}, []string{`env BROADCASTD_CLUSTER: unknown variable`}},
 		"kubernetes": {
 			[]string{"BROADCASTD_PORT=tcp://10.0.0.1:8080", "BROADCASTD_SERVICE_HOST=10.0.0.1", "BROADCASTD_PORT_8080_TCP=tcp://10.0.0.1:8080"},
 			[]string{

@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// list is the value of apps or redis.sources before it is read.
+// list is the value of apps, redis.sources or webhooks before it is read.
 type list struct {
 	node *yaml.Node
 	at   func(*yaml.Node) string
@@ -37,8 +37,9 @@ func (l *loader) setList(k key, text, origin string) {
 	l.from[k.path] = origin
 }
 
-// readLists reads apps and redis.sources as the last source has them.
+// readLists reads the lists as the last source has them.
 func (l *loader) readLists() {
+	l.cfg.App.Webhooks = l.readWebhooks("app")
 	base := l.cfg.App
 	base.ID, base.Key, base.Secret = "", "", ""
 	l.cfg.Apps = readList(l, "apps", appKeys, func() App {
@@ -46,7 +47,30 @@ func (l *loader) readLists() {
 		a.AllowedOrigins = slices.Clone(a.AllowedOrigins)
 		return a
 	})
+	for i := range l.cfg.Apps {
+		l.appWebhooks(i)
+	}
 	l.cfg.Redis.Sources = readList(l, "redis.sources", sourceKeys, func() RedisSource { return RedisSource{} })
+}
+
+func (l *loader) readWebhooks(app string) []Webhook {
+	return readList(l, app+".webhooks", webhookKeys, func() Webhook { return Webhook{} })
+}
+
+// appWebhooks reads the webhooks of an entry of apps, or notes that it has
+// those of app.
+func (l *loader) appWebhooks(i int) {
+	app := fmt.Sprintf("apps[%d]", i)
+	if _, given := l.lists[app+".webhooks"]; given {
+		l.cfg.Apps[i].Webhooks = l.readWebhooks(app)
+		return
+	}
+	for n := range l.cfg.Apps[i].Webhooks {
+		for _, k := range webhookKeys {
+			path := fmt.Sprintf("webhooks[%d].%s", n, k.path)
+			l.from[app+"."+path] = "app." + path
+		}
+	}
 }
 
 // readList reads the entries of a list over what start returns.

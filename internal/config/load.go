@@ -62,8 +62,8 @@ func Load(o Options) (Loaded, error) {
 type loader struct {
 	cfg  Config
 	from map[string]string
-	// lists are apps and redis.sources as last given. They are read at the
-	// end, since only then it is known what an app takes from Config.App.
+	// lists are apps, redis.sources and webhooks as last given. They are read
+	// at the end, since only then it is known what an app takes from Config.App.
 	lists map[string]list
 	errs  []error
 }

@@ -3,8 +3,10 @@ package config
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -59,6 +61,12 @@ func display(k key, field reflect.Value) string {
 			items[i] = displayString("", item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
+	case map[string]string:
+		items := make([]string, 0, len(v))
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			items = append(items, displayString("", name)+": "+mask)
+		}
+		return "{" + strings.Join(items, ", ") + "}"
 	}
 	return fmt.Sprint(field.Interface())
 }
@@ -69,6 +77,8 @@ func displayString(kind, s string) string {
 		return mask
 	case kind == "url":
 		s = maskURL(s)
+	case kind == "hook":
+		s = maskHook(s)
 	}
 	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == ',' || r == '"' || !strconv.IsPrint(r) }) {
 		return strconv.Quote(s)
@@ -89,6 +99,23 @@ func maskURL(s string) string {
 		return s
 	}
 	return strings.Replace(u.Redacted(), ":xxxxx@", ":"+mask+"@", 1)
+}
+
+// maskHook hides who a URL signs in as and its query: either can be a token.
+func maskHook(s string) string {
+	u, err := url.Parse(s)
+	if s == "" || err != nil || u.Opaque != "" || u.Scheme == "" {
+		return maskURL(s)
+	}
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	text := shown.String()
+	if u.User != nil {
+		text = strings.Replace(text, "://", "://"+mask+"@", 1)
+	}
+	if u.RawQuery != "" {
+		text += "?" + mask
+	}
+	return text
 }
 
 func displayDuration(d time.Duration) string {

@@ -102,6 +102,56 @@ func TestMaskURL(t *testing.T) {
 	}
 }
 
+func TestMaskHook(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                 "",
+		"https://a.example/b%20c":          "https://a.example/b%20c",
+		"https://" + secret + "@a.example": "https://******@a.example",
+		"https://u:" + secret + "@a.example/b?c=" + secret: "https://******@a.example/b?******",
+		"http://[::1]:80/#" + secret:                       "http://[::1]:80/",
+		"https://a.example/%zz" + secret:                   mask,
+		"mailto:" + secret:                                 mask,
+		secret:                                             mask,
+	} {
+		if got := maskHook(in); got != want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestPrintWebhooks(t *testing.T) {
+	path := write(t, "c.yaml", `
+app:
+  webhooks:
+    - url: https://`+secret+`@api.example.com/webhook?token=`+secret+`
+      headers: {X-B: `+secret+`, Authorization: Bearer `+secret+`}
+      events: [cache_miss]
+apps:
+  - {id: "1", key: a, secret: `+secret+`}
+  - {id: "2", key: b, secret: `+secret+`, webhooks: []}
+  - {id: "3", key: c, secret: `+secret+`, webhooks: [{url: "https://c.example"}]}
+`)
+	l := mustLoad(t, Options{File: path})
+	lines := printed(t, l)
+	for key, want := range map[string][2]string{
+		"app.webhooks[0].url":                {"https://******@api.example.com/webhook?******", path + ":4"},
+		"app.webhooks[0].headers":            {"{Authorization: ******, X-B: ******}", path + ":5"},
+		"app.webhooks[0].events":             {"[cache_miss]", path + ":6"},
+		"apps[0].webhooks[0].url":            {"https://******@api.example.com/webhook?******", "app.webhooks[0].url"},
+		"apps[1].webhooks":                   {"[]", path + ":9"},
+		"apps[2].webhooks[0].url":            {"https://c.example", path + ":10"},
+		"apps[2].webhooks[0].headers":        {"{}", path + ":10"},
+		"apps[2].webhooks[0].channel_prefix": {`""`, path + ":10"},
+	} {
+		if lines[key] != want {
+			t.Errorf("%s: got %q, want %q", key, lines[key], want)
+		}
+	}
+	if n := []int{len(l.Config.Apps[0].Webhooks), len(l.Config.Apps[1].Webhooks), len(l.Config.Apps[2].Webhooks)}; !slices.Equal(n, []int{1, 0, 1}) {
+		t.Errorf("the apps have %v webhooks, want 1, 0, 1", n)
+	}
+}
+
 // TestPrintedValuesCanBeRead checks that a printed value sets the same again.
 func TestPrintedValuesCanBeRead(t *testing.T) {
 	for _, d := range []time.Duration{0, time.Millisecond, time.Second, 90 * time.Second, time.Minute, time.Hour, 61 * time.Minute, 25 * time.Hour} {

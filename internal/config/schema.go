@@ -15,9 +15,10 @@ type key struct {
 }
 
 var (
-	configKeys = keysOf(reflect.TypeFor[Config](), "", nil)
-	appKeys    = keysOf(reflect.TypeFor[App](), "", nil)
-	sourceKeys = keysOf(reflect.TypeFor[RedisSource](), "", nil)
+	configKeys  = keysOf(reflect.TypeFor[Config](), "", nil)
+	appKeys     = keysOf(reflect.TypeFor[App](), "", nil)
+	sourceKeys  = keysOf(reflect.TypeFor[RedisSource](), "", nil)
+	webhookKeys = keysOf(reflect.TypeFor[Webhook](), "", nil)
 )
 
 // keysOf lists the settings of a struct in its order.

@@ -140,18 +140,19 @@ func (v *validator) redis(c *Config) {
 }
 
 func (v *validator) auth(a *Auth) {
-	if a.Endpoint != "" {
-		u, err := url.Parse(a.Endpoint)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Fragment != "" {
-			v.fail("auth.endpoint", "expected an absolute URL such as https://api.example.com/broadcasting/auth")
-		}
+	if a.Endpoint != "" && !isWebURL(a.Endpoint) {
+		v.fail("auth.endpoint", "expected an absolute URL such as https://api.example.com/broadcasting/auth")
 	}
-	v.path("auth.path", a.Path)
-	if first, _, _ := strings.Cut(strings.TrimPrefix(a.Path, "/"), "/"); slices.Contains(ownRoutes, first) {
-		v.fail("auth.path", "%s begins with a route that the server has already", quote(a.Path))
+	if a.UserEndpoint != "" && !isWebURL(a.UserEndpoint) {
+		v.fail("auth.user_endpoint", "expected an absolute URL such as https://api.example.com/broadcasting/user-auth")
+	}
+	v.ownPath("auth.path", a.Path)
+	v.ownPath("auth.user_path", a.UserPath)
+	if a.UserPath == a.Path {
+		v.fail("auth.user_path", "%s is also auth.path", quote(a.UserPath))
 	}
 	for _, h := range a.Headers {
-		if h == "" || strings.ContainsFunc(h, func(r rune) bool { return !isTokenChar(r) }) {
+		if !isToken(h) {
 			v.fail("auth.headers", "%s is not the name of an HTTP header", quote(h))
 		}
 	}
@@ -160,11 +161,27 @@ func (v *validator) auth(a *Auth) {
 	v.positive("auth.max_wait", a.MaxWait)
 }
 
+// isWebURL tells an absolute http or https URL.
+func isWebURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.Fragment == ""
+}
+
+// ownPath checks the path of a route beside the server's others.
+func (v *validator) ownPath(path, value string) {
+	v.path(path, value)
+	if first, _, _ := strings.Cut(strings.TrimPrefix(value, "/"), "/"); slices.Contains(ownRoutes, first) {
+		v.fail(path, "%s begins with a route that the server has already", quote(value))
+	}
+}
+
 // ownRoutes are the first parts of the server's other routes.
 var ownRoutes = []string{"app", "apps", "up", "healthz", "readyz"}
 
-// isTokenChar tells what an HTTP header's name is made of (RFC 9110, 5.6.2).
-func isTokenChar(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
-		strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+// isToken tells the name of an HTTP header (RFC 9110, 5.6.2).
+func isToken(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+			strings.ContainsRune("!#$%&'*+-.^_`|~", r))
+	})
 }

@@ -8,6 +8,8 @@ import (
 
 const emptyPrefix = "an empty prefix hears every channel, so with several apps nothing tells whose an event is"
 
+const notHookURL = "expected an absolute URL such as https://api.example.com/broadcasting/webhook"
+
 // invalidFiles are the files of testdata/invalid and their errors after
 // "file:"; those without a line are of no place in it.
 var invalidFiles = map[string][]string{
@@ -52,6 +54,29 @@ var invalidFiles = map[string][]string{
 		"14: apps[0].rate_limiting.max_attempts: 0 is too small; it must be at least 1",
 		"14: apps[0].rate_limiting.decay_seconds: 0s is too short; it must be longer than 0",
 	},
+	"negative-limits": {
+		"5: app.max_client_events_per_second: -1 is too small; it must be at least 0",
+		"6: app.max_presence_members: -1 is too small; it must be at least 0",
+		"7: app.max_user_info: -1 is too small; it must be at least 0",
+		"8: app.cache_ttl: 0s is too short; it must be longer than 0",
+		"9: app.cache_size: -1024 is too small; it must be at least 0",
+	},
+	"user-auth": {
+		"3: auth.user_endpoint: expected an absolute URL such as https://api.example.com/broadcasting/user-auth",
+		`4: auth.user_path: "/broadcasting/auth" is also auth.path`,
+	},
+	"user-path-taken": {`3: auth.user_path: "/app/user" begins with a route that the server has already`},
+	"webhooks": {
+		"6: apps[0].webhooks[0].url: " + notHookURL,
+		"7: apps[0].webhooks[1].url: " + notHookURL,
+		"8: apps[0].webhooks[2].url: " + notHookURL,
+		`10: apps[0].webhooks[3].headers: "X A" is not the name of an HTTP header`,
+		`10: apps[0].webhooks[3].headers: the value of "X-C" has a character that cannot be in a header, such as a line's end`,
+		`10: apps[0].webhooks[3].headers: "content-type" cannot be set: the server does so itself`,
+		`10: apps[0].webhooks[3].headers: "x-b" is there twice, in upper and lower case`,
+		`11: apps[0].webhooks[3].events: "channel_created" is none of channel_occupied, channel_vacated, member_added, member_removed, client_event, cache_miss, subscription_count`,
+	},
+	"webhooks-inherited": {"3: apps[0].webhooks[0].url: " + notHookURL},
 	"origins": {
 		`6: apps[0].allowed_origins: "https://shop.example.com" must be a host only, without scheme, port and path; write "shop.example.com"`,
 		`6: apps[0].allowed_origins: "localhost:3000" must be a host only, without scheme, port and path; write "localhost"`,
@@ -102,7 +127,15 @@ func TestValidValues(t *testing.T) {
 		"endpoint":   func(c *Config) { c.Auth.Endpoint = "http://127.0.0.1:8000/broadcasting/auth" },
 		"no headers": func(c *Config) { c.Auth.Headers = nil },
 		"origins":    func(c *Config) { c.App.AllowedOrigins = []string{"*", "*.example.com", "xn--bcher-kva.example", "::1"} },
-		"limits off": func(c *Config) { c.App.RateLimiting = RateLimiting{} },
+		"limits off": func(c *Config) {
+			c.App.RateLimiting = RateLimiting{}
+			c.App.MaxClientEvents, c.App.MaxPresenceMembers, c.App.MaxUserInfo, c.App.CacheSize = 0, 0, 0, 0
+		},
+		"webhooks": func(c *Config) {
+			c.App.Webhooks = []Webhook{{
+				URL: "https://user:pass@api.example.com:8443/a?b=c", Headers: map[string]string{"Authorization": "Bearer é\t"}, Events: webhookEvents,
+			}, {URL: "http://[::1]/"}}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := Default()

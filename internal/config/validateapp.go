@@ -66,6 +66,14 @@ func (v *validator) app(path string, a *App) {
 		v.fail(path+".max_outbox", "%s is less than one event of max_event_size, %s", displaySize(a.MaxOutbox), displaySize(a.MaxEventSize))
 	}
 	v.oneOf(path+".accept_client_events_from", a.AcceptClientEventsFrom, "members", "all", "none")
+	v.atLeast(path+".max_client_events_per_second", a.MaxClientEvents, 0)
+	v.atLeast(path+".max_presence_members", a.MaxPresenceMembers, 0)
+	v.atLeast(path+".max_user_info", a.MaxUserInfo, 0)
+	v.positive(path+".cache_ttl", a.CacheTTL)
+	v.atLeast(path+".cache_size", a.CacheSize, 0)
+	for i := range a.Webhooks {
+		v.webhook(fmt.Sprintf("%s.webhooks[%d]", path, i), &a.Webhooks[i])
+	}
 	if a.RateLimiting.Enabled {
 		v.atLeast(path+".rate_limiting.max_attempts", a.RateLimiting.MaxAttempts, 1)
 		v.positive(path+".rate_limiting.decay_seconds", a.RateLimiting.Decay)

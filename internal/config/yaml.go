@@ -142,6 +142,8 @@ func (r *reader) setting(k key, name, n *yaml.Node, v reflect.Value) {
 		r.lists[path] = list{node: n, at: r.at}
 	case field.Type() == reflect.TypeFor[[]string]():
 		err = setStrings(field, n)
+	case field.Type() == reflect.TypeFor[map[string]string]():
+		err = r.setMap(field, path, n)
 	default:
 		err = setScalar(field, k.kind, n)
 	}
@@ -192,6 +194,32 @@ func setStrings(field reflect.Value, n *yaml.Node) error {
 			return fmt.Errorf("expected a list of strings, got one with %s in it", describe(resolve(item)))
 		}
 		items = append(items, s)
+	}
+	field.Set(reflect.ValueOf(items))
+	return nil
+}
+
+// setMap reads names with a string each. What is wrong with one of them it
+// reports itself, where that stands.
+func (r *reader) setMap(field reflect.Value, path string, n *yaml.Node) error {
+	if n.Kind != yaml.MappingNode {
+		return fmt.Errorf("expected names and values, got %s", describe(n))
+	}
+	items := map[string]string{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i], resolve(n.Content[i+1])
+		var s string
+		err := setScalar(reflect.ValueOf(&s).Elem(), "", value)
+		if _, again := items[name.Value]; again {
+			err = errors.New("the name stands here a second time")
+		}
+		if name.Kind != yaml.ScalarNode {
+			err = fmt.Errorf("expected a name, got %s", describe(name))
+		}
+		if err != nil {
+			r.fail(r.at(name), "%s[%q]: %w", path, name.Value, err)
+		}
+		items[name.Value] = s
 	}
 	field.Set(reflect.ValueOf(items))
 	return nil

@@ -38,6 +38,19 @@ var badFiles = map[string][]string{
 	"size-overflow":     {`1: max_request_size: "99999999999GiB" is not a size such as 10000, 100KiB or 1MiB`},
 	"strings-map":       {`2: app.allowed_origins: expected a list of strings, got keys and values`},
 	"strings-nested":    {`2: app.allowed_origins: expected a list of strings, got one with a list in it`},
+	"unknown-in-webhook": {
+		`3: unknown key "app.webhooks[0].event"; did you mean "app.webhooks[0].events"?`,
+		`6: unknown key "apps[0].webhooks[0].filter"; the keys here are url, headers, events, channel_prefix, channel_suffix`,
+	},
+	"webhooks-map":     {`2: app.webhooks: expected a list, got keys and values`},
+	"webhooks-strings": {`3: app.webhooks[0]: expected keys and values, got a string`},
+	"webhook-headers": {
+		`4: app.webhooks[0].headers: expected names and values, got a list`,
+		`7: app.webhooks[1].headers["X-A"]: expected a string, got a list`,
+		`8: app.webhooks[1].headers["X-B"]: expected a string, got nothing`,
+		`10: app.webhooks[1].headers["X-C"]: the name stands here a second time`,
+		`11: app.webhooks[1].headers[""]: expected a name, got a list`,
+	},
 	"control-character": {` not valid YAML: control characters are not allowed`},
 	"several": {
 		`1: unknown key "prot"; did you mean "port"?`,

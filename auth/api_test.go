@@ -19,18 +19,21 @@ func TestNewAPIRefuses(t *testing.T) {
 		change func(*APIConfig)
 		says   string
 	}{
-		"no endpoint":       {func(c *APIConfig) { c.Endpoint = "" }, "auth.endpoint"},
-		"a path":            {func(c *APIConfig) { c.Endpoint = "/broadcasting/auth" }, "auth.endpoint"},
-		"no scheme":         {func(c *APIConfig) { c.Endpoint = "localhost:8000/broadcasting/auth" }, "auth.endpoint"},
-		"ftp":               {func(c *APIConfig) { c.Endpoint = "ftp://localhost/" }, "auth.endpoint"},
-		"password":          {func(c *APIConfig) { c.Endpoint = "http://u:pw@localhost/" }, "auth.endpoint"},
-		"password, bad URL": {func(c *APIConfig) { c.Endpoint = "http://u:pw@localhost:x/" }, "auth.endpoint"},
-		"no timeout":        {func(c *APIConfig) { c.Timeout = 0 }, "auth.timeout"},
-		"no slots":          {func(c *APIConfig) { c.MaxConcurrent = 0 }, "auth.max_concurrent"},
-		"Host":              {func(c *APIConfig) { c.Headers = []string{"host"} }, `"host"`},
-		"Connection":        {func(c *APIConfig) { c.Headers = []string{"Connection"} }, `"Connection"`},
-		"no name":           {func(c *APIConfig) { c.Headers = []string{""} }, "auth.headers"},
-		"a bad name":        {func(c *APIConfig) { c.Headers = []string{"a b"} }, `"a b"`},
+		"no endpoint":        {func(c *APIConfig) { c.Endpoint = "" }, "auth.endpoint"},
+		"no URL for users":   {func(c *APIConfig) { c.UserEndpoint = "/broadcasting/user-auth" }, "auth.user_endpoint"},
+		"users only, no URL": {func(c *APIConfig) { c.Endpoint, c.UserEndpoint = "", "ftp://localhost/" }, "auth.user_endpoint"},
+		"users, password":    {func(c *APIConfig) { c.UserEndpoint = "http://u:pw@localhost/" }, "auth.user_endpoint"},
+		"a path":             {func(c *APIConfig) { c.Endpoint = "/broadcasting/auth" }, "auth.endpoint"},
+		"no scheme":          {func(c *APIConfig) { c.Endpoint = "localhost:8000/broadcasting/auth" }, "auth.endpoint"},
+		"ftp":                {func(c *APIConfig) { c.Endpoint = "ftp://localhost/" }, "auth.endpoint"},
+		"password":           {func(c *APIConfig) { c.Endpoint = "http://u:pw@localhost/" }, "auth.endpoint"},
+		"password, bad URL":  {func(c *APIConfig) { c.Endpoint = "http://u:pw@localhost:x/" }, "auth.endpoint"},
+		"no timeout":         {func(c *APIConfig) { c.Timeout = 0 }, "auth.timeout"},
+		"no slots":           {func(c *APIConfig) { c.MaxConcurrent = 0 }, "auth.max_concurrent"},
+		"Host":               {func(c *APIConfig) { c.Headers = []string{"host"} }, `"host"`},
+		"Connection":         {func(c *APIConfig) { c.Headers = []string{"Connection"} }, `"Connection"`},
+		"no name":            {func(c *APIConfig) { c.Headers = []string{""} }, "auth.headers"},
+		"a bad name":         {func(c *APIConfig) { c.Headers = []string{"a b"} }, `"a b"`},
 	} {
 		cfg := APIConfig{Endpoint: "http://localhost/", Timeout: 1, MaxConcurrent: 1}
 		tt.change(&cfg)
@@ -283,7 +286,7 @@ func TestWarningsAreRare(t *testing.T) {
 	if n := strings.Count(a.log.String(), "level=WARN"); n != 2 {
 		t.Errorf("%d warnings, want one per reason:\n%s", n, a.log)
 	}
-	if !a.warnings.due(ReasonServerError, time.Now().Add(warnEvery)) {
+	if !a.warnings.due(askChannel.name+" "+ReasonServerError, time.Now().Add(warnEvery)) {
 		t.Error("no second warning later")
 	}
 }

@@ -96,8 +96,14 @@ func (a *asker) authorize(t *testing.T, channel string) (Grant, error) {
 	})
 }
 
-// value reads a counter or gauge; result is empty for one without labels.
+// value reads a counter or gauge about channels; result is empty for one
+// without labels.
 func (a *asker) value(t *testing.T, name, result string) float64 {
+	t.Helper()
+	return a.valueOf(t, name, askChannel, result)
+}
+
+func (a *asker) valueOf(t *testing.T, name string, k *kind, result string) float64 {
 	t.Helper()
 	families, err := a.reg.Gather()
 	if err != nil {
@@ -108,7 +114,8 @@ func (a *asker) value(t *testing.T, name, result string) float64 {
 			continue
 		}
 		for _, m := range family.GetMetric() {
-			if labels := m.GetLabel(); len(labels) > 0 && labels[0].GetValue() != result {
+			// Labels come in the order of their names: kind, result.
+			if labels := m.GetLabel(); len(labels) > 0 && (labels[0].GetValue() != k.name || labels[1].GetValue() != result) {
 				continue
 			}
 			return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -41,45 +40,49 @@ func newTransport(cfg APIConfig) *http.Transport {
 	}
 }
 
-// ask makes one call. RoundTrip instead of an http.Client: it follows no
-// redirect, keeps no cookies and puts no URL into its errors.
-func (a *API) ask(ctx context.Context, app Credentials, req Request) (Grant, *Refusal) {
+// call makes one call and returns the body of a 200 reply. RoundTrip instead of
+// an http.Client: it follows no redirect, keeps no cookies and puts no URL into
+// its errors.
+func (a *API) call(ctx context.Context, q question) ([]byte, *Refusal) {
 	callCtx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
 	defer cancel()
-	out, err := a.newRequest(callCtx, req)
+	out, err := a.newRequest(callCtx, q)
 	if err != nil {
-		return Grant{}, failed(ctx, err)
+		return nil, failed(ctx, err)
 	}
 	res, err := a.transport.RoundTrip(out)
 	if err != nil {
-		return Grant{}, failed(ctx, err)
+		return nil, failed(ctx, err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		// A body read to its end leaves the connection fit for the next call;
 		// what it says, or that it breaks off, changes nothing.
 		_, _ = io.CopyN(io.Discard, res.Body, maxReply)
-		return Grant{}, refusedBy(res.StatusCode, req.Channel)
+		return nil, q.refusedBy(res.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
 	switch {
 	case err != nil:
-		return Grant{}, failed(ctx, err)
+		return nil, failed(ctx, err)
 	case len(body) > maxReply:
-		return Grant{}, unusable(ReasonTooLarge, fmt.Sprintf("the API's reply is longer than %d KiB: shorten what the channel's callback returns", maxReply>>10))
+		return nil, unusable(ReasonTooLarge, fmt.Sprintf("the API's reply is longer than %d KiB: shorten what %s returns", maxReply>>10, q.yes))
 	}
-	return req.grant(app, body)
+	return body, nil
 }
 
-func (a *API) newRequest(ctx context.Context, req Request) (*http.Request, error) {
-	form := url.Values{"socket_id": {req.SocketID.String()}, "channel_name": {req.Channel}}
-	out, err := http.NewRequestWithContext(ctx, http.MethodPost, a.cfg.Endpoint, strings.NewReader(form.Encode()))
+func (a *API) newRequest(ctx context.Context, q question) (*http.Request, error) {
+	endpoint := a.cfg.Endpoint
+	if q.kind == askUser {
+		endpoint = a.cfg.UserEndpoint
+	}
+	out, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(q.form().Encode()))
 	if err != nil {
 		return nil, err
 	}
 	out.Header.Set("User-Agent", "broadcastd")
 	for _, name := range a.cfg.Headers {
-		if values := req.Header.Values(name); len(values) > 0 {
+		if values := q.header.Values(name); len(values) > 0 {
 			out.Header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 		}
 	}
@@ -117,7 +120,7 @@ func causeOf(err error) string {
 		return op.Error()
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "auth.endpoint begins with https, but what answers does not speak TLS"
+		return "the endpoint begins with https, but what answers does not speak TLS"
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return "the connection was closed before the end of the reply"
@@ -127,29 +130,30 @@ func causeOf(err error) string {
 
 // refusedBy refuses by the API's status, which the client gets to see as it
 // is, but for those that are neither a yes nor a no.
-func refusedBy(status int, channel string) *Refusal {
+func (q question) refusedBy(status int) *Refusal {
 	answered := fmt.Sprintf("the API answered %d", status)
 	switch {
 	case status == http.StatusUnauthorized:
 		return &Refusal{Reason: ReasonUnauthorized, Status: status,
 			Message: "the API does not know this client: its token or session is missing or no longer valid"}
 	case status == http.StatusForbidden:
-		return &Refusal{Reason: ReasonForbidden, Status: status, Message: "the API does not let this client join " + channel}
+		return &Refusal{Reason: ReasonForbidden, Status: status, Message: "the API does not let this client " + q.wish()}
 	case status >= 600:
 		return unusable(ReasonBadReply, answered+", which is no HTTP status")
 	case status >= 500:
 		return &Refusal{Reason: ReasonServerError, Status: status, Message: answered + ": see its log"}
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
-		return &Refusal{Reason: ReasonClientError, Status: status, Message: answered + ": is auth.endpoint the URL of its /broadcasting/auth?"}
+		return &Refusal{Reason: ReasonClientError, Status: status, Message: answered + ": is " + q.key + " the URL of its " + q.route + "?"}
 	case status == 419:
-		return &Refusal{Reason: ReasonClientError, Status: status, Message: answered + " (page expired): leave its /broadcasting/auth out of the CSRF check, or pass X-CSRF-TOKEN on by auth.headers"}
+		return &Refusal{Reason: ReasonClientError, Status: status,
+			Message: answered + " (page expired): leave its " + q.route + " out of the CSRF check, or pass X-CSRF-TOKEN on by auth.headers"}
 	case status == http.StatusTooManyRequests:
-		return &Refusal{Reason: ReasonClientError, Status: status, Message: answered + " (too many requests): raise its throttle for /broadcasting/auth"}
+		return &Refusal{Reason: ReasonClientError, Status: status, Message: answered + " (too many requests): raise its throttle for " + q.route}
 	case status >= 400:
 		return &Refusal{Reason: ReasonClientError, Status: status, Message: answered}
 	case status >= 300:
 		return &Refusal{Reason: ReasonRedirect, Status: http.StatusUnauthorized,
-			Message: fmt.Sprintf("the API redirected (%d) instead of answering, most likely to its login page: the client's token or session is missing, or auth.endpoint is not the final URL", status)}
+			Message: fmt.Sprintf("the API redirected (%d) instead of answering, most likely to its login page: the client's token or session is missing, or %s is not the final URL", status, q.key)}
 	}
 	return unusable(ReasonBadReply, answered+": only 200 can be a yes")
 }

@@ -12,15 +12,15 @@ import (
 	"broadcastd/protocol"
 )
 
-// warnEvery bounds the warnings about an API that fails: one per reason in
-// this time. The metrics count every refusal.
+// warnEvery bounds the warnings about an API that fails: one per kind of
+// question and reason in this time. The metrics count every refusal.
 const warnEvery = time.Minute
 
 // Results of calls, and of requests that ended before a call.
 var (
 	callResults = []string{
 		resultOK, ReasonUnauthorized, ReasonForbidden, ReasonClientError, ReasonServerError, ReasonRedirect,
-		ReasonTimeout, ReasonUnreachable, ReasonTooLarge, ReasonBadReply, ReasonNoMember, ReasonNoSecret,
+		ReasonTimeout, ReasonUnreachable, ReasonTooLarge, ReasonBadReply, ReasonNoMember, ReasonNoUser, ReasonNoSecret,
 		ReasonBadSignature, ReasonCanceled,
 	}
 	ownResults = []string{ReasonBadChannel, ReasonMalformed, ReasonBusy}
@@ -43,12 +43,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_auth_requests_total",
-			Help: "Requests for authorisation by the API, by result.",
-		}, []string{"result"}),
+			Help: "Requests for authorisation by the API, by what was asked for (channel or user) and result.",
+		}, []string{"kind", "result"}),
 		seconds: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "broadcastd_auth_request_seconds",
-			Help: "Time that the API took to answer, by result; the wait for a free slot is not in it.",
-		}, []string{"result"}),
+			Help: "Time that the API took to answer, by what was asked for and result; the wait for a free slot is not in it.",
+		}, []string{"kind", "result"}),
 		inFlight: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "broadcastd_auth_requests_in_flight",
 			Help: "Calls to the API under way.",
@@ -58,12 +58,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Requests for authorisation that wait for a free slot.",
 		}),
 	}
-	for _, result := range callResults {
-		m.requests.WithLabelValues(result)
-		m.seconds.WithLabelValues(result)
-	}
-	for _, result := range ownResults {
-		m.requests.WithLabelValues(result)
+	for _, k := range []*kind{askChannel, askUser} {
+		for _, result := range callResults {
+			m.requests.WithLabelValues(k.name, result)
+			m.seconds.WithLabelValues(k.name, result)
+		}
+		for _, result := range ownResults {
+			m.requests.WithLabelValues(k.name, result)
+		}
 	}
 	return m
 }
@@ -76,31 +78,31 @@ func resultOf(refusal *Refusal) string {
 }
 
 // report logs a refusal: as a warning if the API is at fault or missing.
-func (a *API) report(ctx context.Context, req Request, refusal *Refusal) {
+func (a *API) report(ctx context.Context, q question, refusal *Refusal) {
 	level := slog.LevelDebug
-	if !ordinary[refusal.Reason] && a.warnings.due(refusal.Reason, time.Now()) {
+	if !ordinary[refusal.Reason] && a.warnings.due(q.name+" "+refusal.Reason, time.Now()) {
 		level = slog.LevelWarn
 	}
-	channel := req.Channel[:min(len(req.Channel), protocol.MaxChannelName)]
+	channel := q.channel[:min(len(q.channel), protocol.MaxChannelName)]
 	a.log.Log(ctx, level, "authorisation refused",
-		"reason", refusal.Reason, "status", refusal.Status, "channel", channel, "err", refusal, "cause", refusal.cause)
+		"kind", q.name, "reason", refusal.Reason, "status", refusal.Status, "channel", channel, "err", refusal, "cause", refusal.cause)
 }
 
-// warnings remembers when a reason was last worth a warning.
+// warnings remembers when something was last worth a warning.
 type warnings struct {
 	mu   sync.Mutex
 	last map[string]time.Time // guarded by mu
 }
 
-func (w *warnings) due(reason string, now time.Time) bool {
+func (w *warnings) due(what string, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last, seen := w.last[reason]; seen && now.Sub(last) < warnEvery {
+	if last, seen := w.last[what]; seen && now.Sub(last) < warnEvery {
 		return false
 	}
 	if w.last == nil {
 		w.last = map[string]time.Time{}
 	}
-	w.last[reason] = now
+	w.last[what] = now
 	return true
 }

@@ -20,15 +20,15 @@ func (r *Refusal) Error() string { return r.Message }
 
 // Reasons that signatures are refused for, all with status 401.
 const (
-	ReasonMalformed    = "malformed"     // not of the form that it must have (401; of Authorize 400)
+	ReasonMalformed    = "malformed"     // not of the form that it must have (401; of an [API] 400)
 	ReasonOtherKey     = "other_key"     // made with another app's key
-	ReasonBadSignature = "bad_signature" // does not match what it came with (401; of Authorize 502)
+	ReasonBadSignature = "bad_signature" // does not match what it came with (401; of an [API] 502)
 	ReasonBadVersion   = "bad_version"   // auth_version is not 1.0
 	ReasonStale        = "stale"         // auth_timestamp is too far from the clock
 	ReasonBadBody      = "bad_body"      // body_md5 is missing or not the body's
 )
 
-// Reasons of [API.Authorize]; it also gives ReasonMalformed, and
+// Reasons of [API]'s methods; they also give ReasonMalformed, and
 // ReasonBadSignature for a reply signed otherwise than this app would.
 const (
 	ReasonBadChannel   = "bad_channel"  // 400, not asked: no name that needs authorisation
@@ -44,6 +44,7 @@ const (
 	ReasonTooLarge     = "too_large"    // 502, a reply over 64 KiB
 	ReasonBadReply     = "bad_reply"    // 502, a reply of no known form
 	ReasonNoMember     = "no_member"    // 502, a yes for a presence channel that does not say who
+	ReasonNoUser       = "no_user"      // 502, a yes to signing in that does not say who
 	ReasonNoSecret     = "no_secret"    // 502, a yes for an encrypted channel without its key
 )
 

@@ -33,29 +33,31 @@ func (r Request) grant(app Credentials, body []byte) (Grant, *Refusal) {
 	// null decodes into a bool as false: a callback that returned nothing.
 	case json.Unmarshal(body, &yes) == nil:
 		if !yes {
-			return Grant{}, refusedBy(http.StatusForbidden, r.Channel)
+			return Grant{}, r.question().refusedBy(http.StatusForbidden)
 		}
 	// Browsers drop a connection on text that is not UTF-8.
 	case !utf8.Valid(body):
 		return Grant{}, unusable(ReasonBadReply, "the API's reply is not valid UTF-8")
 	case json.Unmarshal(body, &reply) != nil:
-		return Grant{}, unusable(ReasonBadReply, describe(body))
+		return Grant{}, unusable(ReasonBadReply, r.question().describe(body))
 	case reply.Auth != nil:
 		return r.passOn(app, reply)
 	case !isSet(reply.ChannelData):
-		return Grant{}, unusable(ReasonBadReply, "the API answered an object with neither channel_data nor auth in it: is auth.endpoint the URL of its /broadcasting/auth?")
+		return Grant{}, unusable(ReasonBadReply, "the API answered an object with neither channel_data nor auth in it: is "+askChannel.key+" the URL of its "+askChannel.route+"?")
 	}
 	return r.sign(app, reply.ChannelData)
 }
 
 // describe tells what a reply of no known form looks like, without quoting it.
-func describe(body []byte) string {
+func (q question) describe(body []byte) string {
 	body = bytes.TrimSpace(body)
 	switch {
 	case len(body) == 0:
-		return "the API answered 200 with an empty body: the channel's callback must return true, false or an array"
+		return "the API answered 200 with an empty body: what does " + q.yes + " return?"
 	case body[0] == '<':
-		return "the API answered with a web page: is auth.endpoint the URL of its /broadcasting/auth?"
+		return "the API answered with a web page: is " + q.key + " the URL of its " + q.route + "?"
+	case q.kind == askUser:
+		return "the API's reply is not an object with id, or with auth and user_data"
 	}
 	return "the API's reply is neither true nor an object with channel_data or auth"
 }
@@ -123,20 +125,27 @@ func parseMember(text []byte) (id string, info json.RawMessage, err error) {
 	if json.Unmarshal(text, &member) != nil {
 		return "", nil, errors.New(`the API's channel_data is not an object of the form {"user_id", "user_info"}`)
 	}
-	switch raw := string(member.UserID); {
-	case json.Unmarshal(member.UserID, &id) == nil: // null leaves it empty
-	case strings.Trim(strings.TrimPrefix(raw, "-"), "0123456789") == "":
-		id = raw
+	id, err = parseID(member.UserID, "user_id in the API's channel_data")
+	return id, member.UserInfo, err
+}
+
+// parseID reads a user's id, a string or an integer. what names it in errors.
+func parseID(raw json.RawMessage, what string) (string, error) {
+	var id string
+	switch {
+	case json.Unmarshal(raw, &id) == nil: // null leaves it empty
+	case strings.Trim(strings.TrimPrefix(string(raw), "-"), "0123456789") == "":
+		id = string(raw)
 	default:
-		return "", nil, errors.New("the API's channel_data has a user_id that is neither a string nor an integer")
+		return "", fmt.Errorf("%s is neither a string nor an integer", what)
 	}
 	switch n := utf8.RuneCountInString(id); {
 	case n == 0:
-		return "", nil, errors.New("the API's channel_data has no user_id: a presence channel needs one")
+		return "", fmt.Errorf("%s is missing or empty", what)
 	case n > maxUserID:
-		return "", nil, fmt.Errorf("the API's channel_data has a user_id of %d characters, the limit is %d", n, maxUserID)
+		return "", fmt.Errorf("%s is %d characters long, the limit is %d", what, n, maxUserID)
 	}
-	return id, member.UserInfo, nil
+	return id, nil
 }
 
 // memberData writes what parseMember reads, user_id as a string.

@@ -21,8 +21,7 @@ const authVersion = "1.0"
 
 // SignRequest returns the query, ready to be sent, of a request to the HTTP
 // API: params, whose names must be lower-case and not begin with auth_ or be
-// body_md5, and what the signature needs. path is the one that VerifyRequest
-// takes.
+// body_md5, and what the signature needs. path is as sent, escaped or not.
 func SignRequest(method, path string, params map[string]string, body []byte, key, secret string, now time.Time) string {
 	all := map[string]string{
 		"auth_key":       key,
@@ -41,19 +40,42 @@ func SignRequest(method, path string, params map[string]string, body []byte, key
 	return query.Encode()
 }
 
+// SignedRequest is a request to the HTTP API as it arrived.
+type SignedRequest struct {
+	Method string
+	// Path is as sent, still escaped. Prefix, which may be empty, is what of it
+	// the server is mounted under.
+	Path, Prefix string
+	RawQuery     string
+	Body         []byte
+}
+
+// paths are those that the signature may hold over, the likely ones first.
+// Laravel signs without the prefix under which the server is reached, other
+// libraries what they send; and Pusher's libraries sign user ids unescaped and
+// then send them escaped.
+func (r SignedRequest) paths() []string {
+	all := []string{strings.TrimPrefix(r.Path, r.Prefix)}
+	if r.Prefix != "" {
+		all = append(all, r.Path)
+	}
+	for _, path := range all {
+		if plain, err := url.PathUnescape(path); err == nil && plain != path {
+			all = append(all, plain)
+		}
+	}
+	return all
+}
+
 // VerifyRequest checks a request to the HTTP API by Pusher's rules and returns
 // its parameters, auth_signature excepted. Handlers read these and not the
 // query again: what they act on is then what was signed.
 //
-// path is as sent, still escaped, without the prefix that the server may be
-// mounted under. Pusher's PHP library signs user ids unescaped and then sends
-// them escaped, so the signature may hold over the unescaped path, too.
-//
 // Names are lower-cased. A name occurs once; only name[] and name[0], name[1],
 // ... may repeat: they make one parameter, values joined by commas, which is
-// how that library signs an array. Reasons: all of [SignatureReasons].
-func VerifyRequest(method, path, rawQuery string, body []byte, key, secret string, now time.Time) (map[string]string, error) {
-	params, err := parseParams(rawQuery)
+// how Pusher's PHP library signs an array. Reasons: all of [SignatureReasons].
+func VerifyRequest(req SignedRequest, app Credentials, now time.Time) (map[string]string, error) {
+	params, err := parseParams(req.RawQuery)
 	if err != nil {
 		return nil, unauthorized(ReasonMalformed, err.Error())
 	}
@@ -62,7 +84,7 @@ func VerifyRequest(method, path, rawQuery string, body []byte, key, secret strin
 			return nil, unauthorized(ReasonMalformed, name+" is missing from the query: sign the request as Pusher's HTTP API demands")
 		}
 	}
-	if params["auth_key"] != key {
+	if params["auth_key"] != app.Key {
 		return nil, unauthorized(ReasonOtherKey, "auth_key is not the key of this app: check REVERB_APP_ID and REVERB_APP_KEY")
 	}
 	if params["auth_version"] != authVersion {
@@ -71,19 +93,18 @@ func VerifyRequest(method, path, rawQuery string, body []byte, key, secret strin
 	if err := checkTimestamp(params["auth_timestamp"], now); err != nil {
 		return nil, err
 	}
-	if err := checkBody(params, body); err != nil {
+	if err := checkBody(params, req.Body); err != nil {
 		return nil, err
 	}
 	signature := params["auth_signature"]
 	delete(params, "auth_signature")
-	if !matches(signature, secret, requestText(method, path, params)) {
-		plain, err := url.PathUnescape(path)
-		if err != nil || plain == path || !matches(signature, secret, requestText(method, plain, params)) {
-			return nil, unauthorized(ReasonBadSignature, fmt.Sprintf(
-				"auth_signature does not match %.8q %.200q with this query: check the app's secret (REVERB_APP_SECRET), and that no proxy changes path or query", method, path))
+	for _, path := range req.paths() {
+		if matches(signature, app.Secret, requestText(req.Method, path, params)) {
+			return params, nil
 		}
 	}
-	return params, nil
+	return nil, unauthorized(ReasonBadSignature, fmt.Sprintf(
+		"auth_signature does not match %.8q %.200q with this query: check the app's secret (REVERB_APP_SECRET), and that no proxy changes path or query", req.Method, req.Path))
 }
 
 // requestText is what a request's signature covers.

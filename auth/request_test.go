@@ -37,7 +37,7 @@ func TestVerifyRequestRecorded(t *testing.T) {
 	loadFixture(t, "http-api.json", &requests)
 	for _, r := range requests {
 		verify := func(path, query, body, secret string) error {
-			_, err := VerifyRequest(r.Method, path, query, []byte(body), appKey, secret, r.sentAt(t))
+			_, err := VerifyRequest(SignedRequest{Method: r.Method, Path: path, RawQuery: query, Body: []byte(body)}, Credentials{appKey, secret}, r.sentAt(t))
 			return err
 		}
 		if err := verify(r.Path, r.RawQuery, r.Body, appSecret); err != nil {
@@ -64,7 +64,7 @@ func TestVerifyRequestRecorded(t *testing.T) {
 				t.Errorf("%s: verifies with byte %d of the secret changed", r.Event, i)
 			}
 		}
-		if _, err := VerifyRequest("PUT", r.Path, r.RawQuery, []byte(r.Body), appKey, appSecret, r.sentAt(t)); err == nil {
+		if _, err := VerifyRequest(SignedRequest{Method: "PUT", Path: r.Path, RawQuery: r.RawQuery, Body: []byte(r.Body)}, app, r.sentAt(t)); err == nil {
 			t.Errorf("%s: verifies with another method", r.Event)
 		}
 	}
@@ -89,7 +89,7 @@ func TestRequestVector(t *testing.T) {
 	if !maps.EqualFunc(params, want, func(a, b []string) bool { return strings.Join(a, " ") == strings.Join(b, " ") }) {
 		t.Errorf("signed %v, want %v", params, want)
 	}
-	if _, err := VerifyRequest("POST", "/apps/3/events", query, body, docKey, docSecret, now); err != nil {
+	if _, err := VerifyRequest(SignedRequest{Method: "POST", Path: "/apps/3/events", RawQuery: query, Body: body}, Credentials{docKey, docSecret}, now); err != nil {
 		t.Errorf("our own signature: %v", err)
 	}
 }
@@ -144,7 +144,7 @@ func TestVerifyRequestReasons(t *testing.T) {
 		"name as percent code":  {strings.Replace(valid, "auth_key", "%61uth_key", 1), resultOK, ""},
 		"name in capitals":      {strings.Replace(valid, "auth_key", "Auth_Key", 1), resultOK, ""},
 	} {
-		_, err := VerifyRequest("POST", path, tt.query, body, appKey, appSecret, now)
+		_, err := VerifyRequest(SignedRequest{Method: "POST", Path: path, RawQuery: tt.query, Body: body}, app, now)
 		if got := reasonOf(t, err); got != tt.want {
 			t.Errorf("%s: %s, want %s (%v)", name, got, tt.want, err)
 			continue
@@ -161,10 +161,11 @@ func TestVerifyRequestReasons(t *testing.T) {
 	}
 
 	empty := SignRequest("GET", path, map[string]string{"body_md5": "d41d8cd98f00b204e9800998ecf8427e"}, nil, appKey, appSecret, now)
-	if _, err := VerifyRequest("GET", path, empty, nil, appKey, appSecret, now); err != nil {
+	if _, err := VerifyRequest(SignedRequest{Method: "GET", Path: path, RawQuery: empty}, app, now); err != nil {
 		t.Errorf("body_md5 of an empty body: %v", err)
 	}
-	if _, err := VerifyRequest("POST", path, SignRequest("POST", path, nil, body, appKey, "", now), body, appKey, "", now); err == nil {
+	unsigned := SignRequest("POST", path, nil, body, appKey, "", now)
+	if _, err := VerifyRequest(SignedRequest{Method: "POST", Path: path, RawQuery: unsigned, Body: body}, Credentials{Key: appKey}, now); err == nil {
 		t.Error("an empty secret verifies")
 	}
 }
@@ -194,7 +195,7 @@ func TestVerifyRequestParams(t *testing.T) {
 		"no array suffix":  {resent(map[string]string{"a[b]": "c"}, "a", "a"), "a[b]", "c"},
 		"empty value":      {resent(map[string]string{"info": ""}, "info=", "info"), "info", ""},
 	} {
-		params, err := VerifyRequest("GET", path, tt.query, nil, appKey, appSecret, now)
+		params, err := VerifyRequest(SignedRequest{Method: "GET", Path: path, RawQuery: tt.query}, app, now)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -208,6 +209,37 @@ func TestVerifyRequestParams(t *testing.T) {
 	}
 }
 
+// TestVerifyRequestPaths signs one path and sends another.
+func TestVerifyRequestPaths(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for name, tt := range map[string]struct {
+		signed, sent, prefix string
+		ok                   bool
+	}{
+		"no prefix":                  {"/apps/1/events", "/apps/1/events", "", true},
+		"without the prefix":         {"/apps/1/events", "/ws/apps/1/events", "/ws", true},
+		"with the prefix":            {"/ws/apps/1/events", "/ws/apps/1/events", "/ws", true},
+		"another prefix":             {"/wss/apps/1/events", "/ws/apps/1/events", "/ws", false},
+		"prefix twice":               {"/ws/ws/apps/1/events", "/ws/apps/1/events", "/ws", false},
+		"half a prefix":              {"s/apps/1/events", "/ws/apps/1/events", "/ws", false},
+		"escaped":                    {"/apps/1/users/a%20b", "/apps/1/users/a%20b", "", true},
+		"unescaped":                  {"/apps/1/users/a b/ü", "/apps/1/users/a%20b/%C3%BC", "", true},
+		"a slash unescaped":          {"/apps/1/users/a/b", "/apps/1/users/a%2Fb", "", true},
+		"unescaped, without prefix":  {"/apps/1/users/a b", "/ws/apps/1/users/a%20b", "/ws", true},
+		"unescaped, with the prefix": {"/ws/apps/1/users/a b", "/ws/apps/1/users/a%20b", "/ws", true},
+		"unescaped twice":            {"/apps/1/users/a b", "/apps/1/users/a%2520b", "", false},
+		"escaped otherwise":          {"/apps/1/users/a%2fb", "/apps/1/users/a%2Fb", "", false},
+		"no valid escape":            {"/apps/1/users/%zz", "/apps/1/users/%zz", "", true},
+		"another path":               {"/apps/1/events", "/apps/1/batch_events", "", false},
+	} {
+		query := SignRequest("GET", tt.signed, nil, nil, appKey, appSecret, now)
+		_, err := VerifyRequest(SignedRequest{Method: "GET", Path: tt.sent, Prefix: tt.prefix, RawQuery: query}, app, now)
+		if (err == nil) != tt.ok {
+			t.Errorf("%s: %v, want ok %v", name, err, tt.ok)
+		}
+	}
+}
+
 func FuzzVerifyRequest(f *testing.F) {
 	var requests []recordedRequest
 	loadFixture(f, "http-api.json", &requests)
@@ -216,7 +248,8 @@ func FuzzVerifyRequest(f *testing.F) {
 	}
 	f.Add("GET", "/%", "info[]=a&info[1]=b&A=%", []byte(nil), int64(0))
 	f.Fuzz(func(t *testing.T, method, path, query string, body []byte, now int64) {
-		params, err := VerifyRequest(method, path, query, body, appKey, appSecret, time.Unix(now, 0))
+		req := SignedRequest{Method: method, Path: path, RawQuery: query, Body: body}
+		params, err := VerifyRequest(req, app, time.Unix(now, 0))
 		if err != nil {
 			_ = refusal(t, err)
 			return
@@ -233,11 +266,7 @@ func FuzzVerifyRequest(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plain, err := url.PathUnescape(path)
-		if err != nil {
-			plain = path
-		}
-		for _, path := range []string{path, plain} {
+		for _, path := range req.paths() {
 			again, err := parseParams(SignRequest(method, path, params, body, appKey, appSecret, time.Unix(seconds, 0)))
 			if err != nil {
 				t.Fatal(err)

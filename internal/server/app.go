@@ -11,6 +11,7 @@ import (
 	"broadcastd/channels"
 	"broadcastd/internal/config"
 	"broadcastd/internal/socket"
+	"broadcastd/internal/webhook"
 )
 
 // Values of accept_client_events_from; the third, members, is the default.
@@ -23,6 +24,7 @@ const (
 type app struct {
 	config.App
 	hub         *channels.Hub
+	hooks       *webhook.Sender // nil: none
 	users       *channels.Users
 	present     presentUsers
 	limits      *socket.Limits
@@ -30,8 +32,8 @@ type app struct {
 	plain       atomic.Bool // told of readable events for encrypted channels
 }
 
-func newApp(c config.App, hub *channels.Hub) *app {
-	return &app{App: c, hub: hub, users: channels.NewUsers(), limits: &socket.Limits{
+func newApp(c config.App, hub *channels.Hub, hooks *webhook.Sender) *app {
+	return &app{App: c, hub: hub, hooks: hooks, users: channels.NewUsers(), limits: &socket.Limits{
 		MaxMessageSize: c.MaxMessageSize,
 		MaxOutbox:      c.MaxOutbox,
 		PingInterval:   c.PingInterval,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,40 +16,81 @@ import (
 // maxAuthBody bounds a client's request for a signature, in bytes.
 const maxAuthBody = 16 << 10
 
-// authEndpoint serves POST /broadcasting/auth, where clients have their
-// subscriptions signed: it asks the API with the client's own headers and
-// signs a yes. With several apps the app's key follows the path.
-func (s *Server) authEndpoint(w http.ResponseWriter, r *http.Request) {
-	a := s.authApp(r)
-	if a == nil {
-		writeError(w, http.StatusNotFound, fmt.Sprintf(
-			"no app has this key; with several apps the address is %s/{app key}", s.cfg.Auth.Path))
-		return
+// newAPI makes what asks the API, if it is to be asked.
+func (s *Server) newAPI(o Options) error {
+	c := o.Config.Auth
+	if c.Endpoint == "" && c.UserEndpoint == "" {
+		return nil
 	}
-	origin := r.Header.Get("Origin")
-	if !a.allows(origin) {
-		writeError(w, http.StatusForbidden, fmt.Sprintf("origin %.100q is not among the app's allowed_origins", origin))
-		return
-	}
-	allowOrigin(w, r, a, origin)
-	if r.Method == http.MethodOptions {
-		w.WriteHeader(http.StatusNoContent)
-		return
-	}
-	id, channel, err := authParams(w, r)
+	api, err := auth.NewAPI(auth.APIConfig{
+		Endpoint: c.Endpoint, UserEndpoint: c.UserEndpoint, Headers: c.Headers, Timeout: c.Timeout,
+		MaxConcurrent: c.MaxConcurrent, MaxWait: c.MaxWait,
+	}, o.Registry, o.Log.With("component", "auth"))
 	if err != nil {
-		writeError(w, http.StatusBadRequest, err.Error())
-		return
+		return err
 	}
-	grant, err := s.api.Authorize(r.Context(), a.credentials(), auth.Request{
-		SocketID: id, Channel: channel, Header: r.Header,
-	})
-	if err != nil {
-		no := refusalOf(err)
-		writeError(w, no.Status, no.Message)
-		return
+	if c.Endpoint != "" {
+		s.api = api
 	}
-	writeJSON(w, http.StatusOK, grant)
+	if c.UserEndpoint != "" {
+		s.userAPI = api
+	}
+	return nil
+}
+
+// authParams are what a client sends to have something signed.
+type authParams struct {
+	socketID protocol.SocketID
+	channel  string // empty when signing in
+}
+
+// question asks the API on behalf of a client, whose headers these are, and
+// returns the signed yes.
+type question func(ctx context.Context, app auth.Credentials, p authParams, h http.Header) (any, error)
+
+func (s *Server) askChannel(ctx context.Context, app auth.Credentials, p authParams, h http.Header) (any, error) {
+	return s.api.Authorize(ctx, app, auth.Request{SocketID: p.socketID, Channel: p.channel, Header: h})
+}
+
+func (s *Server) askUser(ctx context.Context, app auth.Credentials, p authParams, h http.Header) (any, error) {
+	return s.userAPI.AuthenticateUser(ctx, app, auth.UserRequest{SocketID: p.socketID, Header: h})
+}
+
+// authEndpoint serves POST /broadcasting/auth and /broadcasting/user-auth,
+// where clients have their subscriptions and sign-ins signed, and OPTIONS. With
+// several apps the app's key follows the path.
+func (s *Server) authEndpoint(path string, ask question) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		a := s.authApp(r)
+		if a == nil {
+			writeError(w, http.StatusNotFound, fmt.Sprintf(
+				"no app has this key; with several apps the address is %s/{app key}", path))
+			return
+		}
+		origin := r.Header.Get("Origin")
+		if !a.allows(origin) {
+			writeError(w, http.StatusForbidden, fmt.Sprintf("origin %.100q is not among the app's allowed_origins", origin))
+			return
+		}
+		allowOrigin(w.Header(), a, origin)
+		if r.Method == http.MethodOptions {
+			allowRequest(w.Header(), r, http.MethodPost)
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		params, err := readAuthParams(w, r)
+		if err != nil {
+			writeError(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		grant, err := ask(r.Context(), a.credentials(), params, r.Header)
+		if err != nil {
+			no := refusalOf(err)
+			writeError(w, no.Status, no.Message)
+			return
+		}
+		writeJSON(w, http.StatusOK, grant)
+	}
 }
 
 func (s *Server) authApp(r *http.Request) *app {
@@ -63,60 +105,51 @@ func (s *Server) authApp(r *http.Request) *app {
 	return nil
 }
 
-// allowOrigin sets the CORS headers. With any origin allowed, browsers must
-// not attach cookies, so the answer says so by leaving the permission out.
-func allowOrigin(w http.ResponseWriter, r *http.Request, a *app, origin string) {
-	h := w.Header()
+// allowOrigin lets pages of an origin that the app allows read the answer. With
+// any origin allowed, browsers must not attach cookies, so the answer says so
+// by leaving the permission out.
+func allowOrigin(h http.Header, a *app, origin string) {
 	h.Set("Cache-Control", "no-store")
 	if a.anyOrigin() {
 		h.Set("Access-Control-Allow-Origin", "*")
-	} else {
-		h.Add("Vary", "Origin")
-		if origin == "" {
-			return
-		}
+		return
+	}
+	h.Add("Vary", "Origin")
+	if origin != "" {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Credentials", "true")
 	}
-	if r.Method != http.MethodOptions {
-		return
-	}
-	h.Set("Access-Control-Allow-Methods", "POST")
-	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
-		h.Set("Access-Control-Allow-Headers", asked)
-		h.Add("Vary", "Access-Control-Request-Headers")
-	}
-	h.Set("Access-Control-Max-Age", "600")
 }
 
-// authParams reads socket_id and channel_name from a form or JSON, whatever
-// the Content-Type calls JSON.
-func authParams(w http.ResponseWriter, r *http.Request) (id protocol.SocketID, channel string, err error) {
+// readAuthParams reads socket_id and channel_name from a form or JSON,
+// whatever the Content-Type calls JSON.
+func readAuthParams(w http.ResponseWriter, r *http.Request) (p authParams, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAuthBody))
 	if err != nil {
-		return 0, "", fmt.Errorf("the request's body could not be read or is over %d bytes", maxAuthBody)
+		return p, fmt.Errorf("the request's body could not be read or is over %d bytes", maxAuthBody)
 	}
 	var socketID string
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind == "application/json" || len(body) > 0 && body[0] == '{' {
-		var p struct {
+		var sent struct {
 			SocketID string `json:"socket_id"`
 			Channel  string `json:"channel_name"`
 		}
-		if json.Unmarshal(body, &p) != nil {
-			return 0, "", fmt.Errorf(`the body is not JSON of the form {"socket_id", "channel_name"}, both strings`)
+		if json.Unmarshal(body, &sent) != nil {
+			return p, fmt.Errorf(`the body is not JSON of the form {"socket_id", "channel_name"}, both strings`)
 		}
-		socketID, channel = p.SocketID, p.Channel
+		socketID, p.channel = sent.SocketID, sent.Channel
 	} else {
 		form, err := url.ParseQuery(string(body))
 		if err != nil {
-			return 0, "", fmt.Errorf("the body is neither a form nor JSON")
+			return p, fmt.Errorf("the body is neither a form nor JSON")
 		}
-		socketID, channel = form.Get("socket_id"), form.Get("channel_name")
+		socketID, p.channel = form.Get("socket_id"), form.Get("channel_name")
 	}
 	id, ok := protocol.ParseSocketID(socketID)
 	if !ok || id == 0 {
-		return 0, "", fmt.Errorf("socket_id is missing, or not one that this server gives out")
+		return p, fmt.Errorf("socket_id is missing, or not one that this server gives out")
 	}
-	return id, channel, nil
+	p.socketID = id
+	return p, nil
 }

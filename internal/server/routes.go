@@ -1,110 +1,157 @@
 package server
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// publicRoutes are what clients and APIs reach, all behind the configured
-// path. Each has its name, which is the metric's label.
-func (s *Server) publicRoutes() http.Handler {
-	mux := http.NewServeMux()
-	base := s.cfg.Path
-	route := func(name, pattern string, h http.HandlerFunc, methods ...string) {
-		mux.Handle(base+pattern, s.counted(name, allow(h, methods...)))
-	}
-	mux.Handle(base+"/app/{key}", allow(s.connect, http.MethodGet))
-	route("events", "/apps/{id}/events", s.signed(s.postEvents), http.MethodPost)
-	route("batch_events", "/apps/{id}/batch_events", s.signed(s.postBatch), http.MethodPost)
-	if s.api != nil {
-		route("auth", s.cfg.Auth.Path, s.authEndpoint, http.MethodPost, http.MethodOptions)
-		route("auth", s.cfg.Auth.Path+"/{key}", s.authEndpoint, http.MethodPost, http.MethodOptions)
-	}
-	s.healthRoutes(route)
-	route("other", "/", notFound)
-	if base != "" {
-		mux.Handle("/", s.counted("other", http.HandlerFunc(notFound)))
-	}
-	return mux
+// route is an address that the server answers. HEAD is answered where GET is,
+// unless what is got is a WebSocket, OPTIONS everywhere.
+type route struct {
+	name    string // metric label; a WebSocket has none, but metrics of its own
+	method  string
+	pattern string // as http.ServeMux has it, below the configured path
+	handler http.HandlerFunc
+	// preflight answers OPTIONS; nil: pages of all origins may ask.
+	preflight http.HandlerFunc
+	socket    bool // a WebSocket
 }
 
-// adminRoutes are for the operator.
+// routes are what clients and APIs reach. docs/openapi.yaml describes them.
+func (s *Server) routes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	all := []route{
+		{method: get, pattern: "/app/{key}", handler: s.connect, socket: true},
+		{name: "events", method: post, pattern: "/apps/{app_id}/events", handler: s.signed(s.postEvents)},
+		{name: "batch_events", method: post, pattern: "/apps/{app_id}/batch_events", handler: s.signed(s.postBatch)},
+		{name: "channels", method: get, pattern: "/apps/{app_id}/channels", handler: s.signed(s.getChannels)},
+		{name: "channel", method: get, pattern: "/apps/{app_id}/channels/{channel_name}", handler: s.signed(s.getChannel)},
+		{name: "users", method: get, pattern: "/apps/{app_id}/channels/{channel_name}/users", handler: s.signed(s.getUsers)},
+		{name: "connections", method: get, pattern: "/apps/{app_id}/connections", handler: s.signed(s.getConnections)},
+		{name: "terminate_connections", method: post, pattern: "/apps/{app_id}/users/{user_id}" + terminateSuffix, handler: s.signed(s.terminate)},
+		// Pusher's libraries leave slashes in user ids as they are.
+		{name: "terminate_connections", method: post, pattern: "/apps/{app_id}/users/{rest...}", handler: slashedUser(s.signed(s.terminate))},
+	}
+	auth := func(name, path string, ask question) {
+		h := s.authEndpoint(path, ask)
+		all = append(all,
+			route{name: name, method: post, pattern: path, handler: h, preflight: h},
+			route{name: name, method: post, pattern: path + "/{key}", handler: h, preflight: h})
+	}
+	if s.api != nil {
+		auth("auth", s.cfg.Auth.Path, s.askChannel)
+	}
+	if s.userAPI != nil {
+		auth("user_auth", s.cfg.Auth.UserPath, s.askUser)
+	}
+	return append(all, s.healthRoutes()...)
+}
+
+func (s *Server) healthRoutes() []route {
+	return []route{
+		{name: "health", method: http.MethodGet, pattern: "/up", handler: s.up},
+		{name: "health", method: http.MethodGet, pattern: "/healthz", handler: s.up},
+		{name: "health", method: http.MethodGet, pattern: "/readyz", handler: s.ready},
+	}
+}
+
+// publicRoutes serves routes. Everything else is a 404, also a path with //, .
+// or .. in it: ServeMux would redirect, and make a GET of a POST.
+func (s *Server) publicRoutes() http.Handler {
+	other := s.counted("other", http.HandlerFunc(notFound))
+	mux := http.NewServeMux()
+	mux.Handle("/", other)
+	for _, rt := range s.routes() {
+		h := http.Handler(rt)
+		if !rt.socket {
+			h = s.counted(rt.name, rt)
+		}
+		mux.Handle(s.cfg.Path+rt.pattern, h)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent := r.URL.EscapedPath()
+		if clean := path.Clean(sent); sent != clean && sent != clean+"/" {
+			other.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// operatorRoutes are what the listener for metrics and health answers.
+func (s *Server) operatorRoutes(reg *prometheus.Registry) []route {
+	metrics := promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})
+	return append(s.healthRoutes(), route{method: http.MethodGet, pattern: "/metrics", handler: metrics.ServeHTTP})
+}
+
 func (s *Server) adminRoutes(reg *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
-	route := func(_, pattern string, h http.HandlerFunc, methods ...string) {
-		mux.Handle(pattern, allow(h, methods...))
+	for _, rt := range s.operatorRoutes(reg) {
+		mux.Handle(rt.pattern, rt)
 	}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
-	s.healthRoutes(route)
 	return mux
 }
 
-func (s *Server) healthRoutes(route func(name, pattern string, h http.HandlerFunc, methods ...string)) {
-	route("health", "/up", s.up, http.MethodGet, http.MethodHead)
-	route("health", "/healthz", s.up, http.MethodGet, http.MethodHead)
-	route("health", "/readyz", s.ready, http.MethodGet, http.MethodHead)
+// methods are those that the route answers.
+func (rt route) methods() []string {
+	if rt.method == http.MethodGet && !rt.socket {
+		return []string{rt.method, http.MethodHead, http.MethodOptions}
+	}
+	return []string{rt.method, http.MethodOptions}
+}
+
+func (rt route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	allowed := slices.Contains(rt.methods(), r.Method)
+	if allowed && r.Method != http.MethodOptions {
+		rt.handler(w, r)
+		return
+	}
+	w.Header().Set("Allow", strings.Join(rt.methods(), ", "))
+	switch {
+	case !allowed:
+		writeError(w, http.StatusMethodNotAllowed, fmt.Sprintf("method %.20q is not allowed here", r.Method))
+	case rt.preflight != nil:
+		rt.preflight(w, r)
+	default:
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		allowRequest(w.Header(), r, rt.method)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// allowRequest answers a browser that asks before a request, with whatever
+// headers, to another origin.
+func allowRequest(h http.Header, r *http.Request, method string) {
+	h.Set("Access-Control-Allow-Methods", method)
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked)
+		h.Add("Vary", "Access-Control-Request-Headers")
+	}
+	h.Set("Access-Control-Max-Age", "600")
+}
+
+const terminateSuffix = "/terminate_connections"
+
+// slashedUser finds a user id that holds slashes in the wildcard rest.
+func slashedUser(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, ok := strings.CutSuffix(r.PathValue("rest"), terminateSuffix)
+		if !ok || id == "" {
+			notFound(w, r)
+			return
+		}
+		r.SetPathValue("user_id", id)
+		h(w, r)
+	}
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
 	writeError(w, http.StatusNotFound, fmt.Sprintf(
 		"nothing is at %.100q; clients connect to {path}/app/{key}, events are posted to {path}/apps/{id}/events (is the key path, or REVERB_SERVER_PATH, right?)", r.URL.Path))
-}
-
-// allow answers 405 to other methods; without methods it lets all pass.
-func allow(h http.HandlerFunc, methods ...string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, m := range methods {
-			if r.Method == m {
-				h(w, r)
-				return
-			}
-		}
-		if len(methods) == 0 {
-			h(w, r)
-			return
-		}
-		w.Header().Set("Allow", strings.Join(methods, ", "))
-		writeError(w, http.StatusMethodNotAllowed, fmt.Sprintf("method %.20q is not allowed here", r.Method))
-	})
-}
-
-// counted counts a route's answers by status.
-func (s *Server) counted(route string, h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
-		h.ServeHTTP(rec, r)
-		s.metrics.httpRequests.WithLabelValues(route, strconv.Itoa(rec.status)).Inc()
-	})
-}
-
-type statusRecorder struct {
-	http.ResponseWriter
-	status int
-}
-
-func (r *statusRecorder) WriteHeader(status int) {
-	r.status = status
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"error":"the answer could not be encoded"}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client may be gone
-}
-
-// writeError answers with one line of JSON: {"error": text}.
-func writeError(w http.ResponseWriter, status int, text string) {
-	writeJSON(w, status, map[string]string{"error": text})
 }

@@ -18,6 +18,7 @@ import (
 	"broadcastd/channels"
 	"broadcastd/internal/config"
 	"broadcastd/internal/socket"
+	"broadcastd/internal/webhook"
 	"broadcastd/protocol"
 )
 
@@ -38,7 +39,8 @@ type Server struct {
 	apps      map[string]*app // by id
 	keys      map[string]*app // by key
 	flushers  *socket.Flushers
-	api       *auth.API // nil: no API is configured
+	api       *auth.API // asked about channels; nil: no API is configured
+	userAPI   *auth.API // asked about users, the same or nil
 	metrics   *metrics
 	public    *http.Server
 	admin     *http.Server
@@ -73,15 +75,8 @@ func New(o Options) (_ *Server, err error) {
 		}
 	}()
 
-	if o.Config.Auth.Endpoint != "" {
-		c := o.Config.Auth
-		s.api, err = auth.NewAPI(auth.APIConfig{
-			Endpoint: c.Endpoint, Headers: c.Headers, Timeout: c.Timeout,
-			MaxConcurrent: c.MaxConcurrent, MaxWait: c.MaxWait,
-		}, o.Registry, o.Log.With("component", "auth"))
-		if err != nil {
-			return nil, err
-		}
+	if err = s.newAPI(o); err != nil {
+		return nil, err
 	}
 	s.metrics = newMetrics(o.Registry, o.Version)
 
@@ -98,11 +93,20 @@ func New(o Options) (_ *Server, err error) {
 	}
 	s.flushers = socket.NewFlushers(opts)
 	topics := new(atomic.Uint64)
+	hookMetrics := webhook.NewMetrics(o.Registry)
 	for _, c := range o.Config.AllApps() {
-		a := newApp(c, channels.NewHub(s.flushers, topics, channels.Options{
+		hooks, err := newWebhooks(c, hookMetrics, o.Log)
+		if err != nil {
+			return nil, err
+		}
+		hubOpts := channels.Options{
 			CacheTTL: c.CacheTTL, CacheBytes: c.CacheSize, MaxMembers: c.MaxPresenceMembers,
 			SubscriptionCount: c.SubscriptionCount,
-		}))
+		}
+		if hooks != nil {
+			hubOpts.Observer = hooks
+		}
+		a := newApp(c, channels.NewHub(s.flushers, topics, hubOpts), hooks)
 		s.apps[a.ID], s.keys[a.Key] = a, a
 	}
 	o.Registry.MustRegister(&collector{server: s})
@@ -183,7 +187,7 @@ const (
 )
 
 // Shutdown stops accepting, tells clients to reconnect, lets what was sent to
-// them be written, and ends within ctx's deadline.
+// them be written and webhooks be told, and ends within ctx's deadline.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	defer s.Close()
@@ -206,7 +210,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-gently.Done():
 		err = errors.Join(err, errors.New("clients that did not go by themselves were cut off"))
 	}
-	return err
+	s.closeSessions()
+	return errors.Join(err, s.endWebhooks(ctx))
 }
 
 // beforeDeadline ends earlier than ctx by d.
@@ -229,6 +234,20 @@ func (s *Server) enter() bool {
 
 // Close ends everything at once. A second time it does nothing.
 func (s *Server) Close() {
+	s.closeSessions()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.endWebhooks(ended) // it has logged what is lost
+	for _, api := range []*auth.API{s.api, s.userAPI} {
+		if api != nil {
+			api.Close()
+		}
+	}
+}
+
+// closeSessions ends what comes in, clients and HTTP requests, at once. A
+// second time it does nothing.
+func (s *Server) closeSessions() {
 	s.closeMu.Lock()
 	again := s.closed
 	s.closed = true
@@ -251,9 +270,6 @@ func (s *Server) Close() {
 		s.flushers.KillAll(socket.ReasonShutdown)
 		s.sessions.Wait()
 		s.flushers.Stop()
-	}
-	if s.api != nil {
-		s.api.Close()
 	}
 }
 

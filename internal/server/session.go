@@ -135,6 +135,7 @@ func (ses *session) clientEvent(m protocol.Message) {
 		return
 	}
 	ses.server.publish(SourceClient, ses.app, &e, time.Now())
+	ses.app.tellClientEvent(&e)
 }
 
 // mayWhisper counts a client event against the app's limit.

@@ -135,6 +135,12 @@ func newBridge(ctx context.Context, cfg config.Config, srv *server.Server, reg p
 		}
 		return nil
 	}})
+	srv.AddCheck(server.Check{Name: "redis_patterns", Err: func() error {
+		if state := bridge.State(); state.Up && state.Err != "" {
+			return fmt.Errorf("Redis refuses a part of the subscription: %s", state.Err)
+		}
+		return nil
+	}})
 	return bridge, nil
 }
 

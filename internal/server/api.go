@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -157,7 +158,7 @@ func decodeBody(body []byte, into any) error {
 	var typ *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &typ):
-		return badRequest("%s is a JSON %s, not %s", typ.Field, typ.Value, article(typ.Type.Kind().String()))
+		return badRequest("%s is a JSON %s, not %s", cmp.Or(typ.Field, "the body"), typ.Value, article(typ.Type.Kind().String()))
 	case err != nil:
 		return badRequest("the body is not valid JSON")
 	}

@@ -137,7 +137,11 @@ func (ses *session) answered(channel string, sub *subscription, grant auth.Grant
 	delete(ses.subscriptions, channel)
 	if err != nil {
 		no := refusalOf(err)
-		ses.refuse(channel, no.Reason, typeAuth, no.Status, no.Message)
+		// Canceled although nobody left: the server is ending, and the close
+		// frame is all that the client has to hear.
+		if no.Reason != auth.ReasonCanceled {
+			ses.refuse(channel, no.Reason, typeAuth, no.Status, no.Message)
+		}
 		return
 	}
 	member, err := memberFor(channel, grant.ChannelData)

@@ -179,7 +179,9 @@ func (f *Flusher) do(w *work) {
 	case opLeave:
 		f.topics.leave(w.topic, c)
 	case opSend:
-		f.enqueue(c, w.frame)
+		if f.enqueue(c, w.frame) && w.frame.IsClose() {
+			f.seal(c)
+		}
 	case opBroadcast:
 		f.broadcast(w)
 	case opClose:

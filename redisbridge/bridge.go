@@ -178,8 +178,7 @@ func (b *Bridge) listen(ctx context.Context) error {
 // failure is what of an error tells it from others. A broken connection's text
 // names the local port too, which is another each time.
 func failure(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Op + ": " + op.Err.Error()
 	}
 	return err.Error()

@@ -64,8 +64,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (*app, []b
 		return nil, nil, &apiError{http.StatusNotFound, "app_not_found", fmt.Sprintf("no app has the id %.60q", r.PathValue("id"))}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.cfg.MaxRequestSize)))
-	var tooBig *http.MaxBytesError
-	if errors.As(err, &tooBig) {
+	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 		return nil, nil, &apiError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf(
 			"the request's body is over %d bytes (key max_request_size)", s.cfg.MaxRequestSize)}
 	}

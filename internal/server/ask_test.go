@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"broadcastd/internal/config"
 )
@@ -105,7 +106,7 @@ func pending(t *testing.T) (*daemon, *api, *client) {
 	t.Helper()
 	a := startAPI(t)
 	a.hold = make(chan struct{})
-	d := start(t, a.configure)
+	d := start(t, a.configure, func(c *config.Config) { c.Auth.Timeout = time.Hour })
 	c := d.connect(t, "Authorization: Bearer "+token)
 	c.subscribeUnsigned(private)
 	a.waitCalls(t, 1)
@@ -138,7 +139,7 @@ func TestAskLeft(t *testing.T) {
 	t.Parallel()
 	d, a, c := pending(t)
 	c.unsubscribe(private)
-	<-a.gone // the call is given up
+	a.waitGone(t)
 	c.fence()
 	d.publish(t, private, "e", "{}")
 	c.fence()
@@ -158,7 +159,7 @@ func TestAskSigned(t *testing.T) {
 	t.Parallel()
 	d, a, c := pending(t)
 	c.subscribe(private)
-	<-a.gone
+	a.waitGone(t)
 	close(a.hold)
 	d.publish(t, private, "e", "{}")
 	c.wantEvent(private, "e", "{}")
@@ -172,7 +173,7 @@ func TestAskGone(t *testing.T) {
 	t.Parallel()
 	d, a, c := pending(t)
 	_ = c.nc.Close()
-	<-a.gone
+	a.waitGone(t)
 	d.waitMetric(t, `broadcastd_connections{app="app-id"}`, 0)
 	d.waitMetric(t, `broadcastd_auth_requests_in_flight`, 0)
 	if got := d.metric(t, `broadcastd_subscriptions{app="app-id",kind="private"}`); got != 0 {
@@ -187,7 +188,7 @@ func TestAskShutdown(t *testing.T) {
 	defer cancel()
 	stopped := make(chan error, 1)
 	go func() { stopped <- d.stop(ctx) }()
-	<-a.gone
+	a.waitGone(t)
 	c.wantClose(4200) // and no refusal before it: the client comes back and asks again
 	_ = c.nc.Close()
 	if err := <-stopped; err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"broadcastd/internal/config"
 )
@@ -74,6 +75,16 @@ func (a *api) called() []*http.Request {
 func (a *api) waitCalls(t testing.TB, n int) {
 	t.Helper()
 	eventually(t, func() bool { return len(a.called()) == n }, func() string { return fmt.Sprintf("%d calls", len(a.called())) })
+}
+
+// waitGone waits until the daemon has given a call up.
+func (a *api) waitGone(t testing.TB) {
+	t.Helper()
+	select {
+	case <-a.gone:
+	case <-time.After(patience):
+		t.Fatal("the API is still being asked")
+	}
 }
 
 func (a *api) configure(c *config.Config) { c.Auth.Endpoint = a.url }

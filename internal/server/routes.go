@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -60,13 +61,7 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 // allow answers 405 to other methods; without methods it lets all pass.
 func allow(h http.HandlerFunc, methods ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, m := range methods {
-			if r.Method == m {
-				h(w, r)
-				return
-			}
-		}
-		if len(methods) == 0 {
+		if len(methods) == 0 || slices.Contains(methods, r.Method) {
 			h(w, r)
 			return
 		}

@@ -154,8 +154,7 @@ func (ses *session) answered(channel string, sub *subscription, grant auth.Grant
 
 // refusalOf is what package auth said, of whose errors every one is a no.
 func refusalOf(err error) *auth.Refusal {
-	var no *auth.Refusal
-	if errors.As(err, &no) {
+	if no, ok := errors.AsType[*auth.Refusal](err); ok {
 		return no
 	}
 	return &auth.Refusal{Reason: "internal", Status: http.StatusInternalServerError, Message: "internal error"}

@@ -32,10 +32,11 @@ func (f *Flusher) flush(c *Conn) {
 			f.bytes.Add(int64(n))
 		}
 		switch {
-		case err == errWouldBlock || err == nil && n < len(b):
+		case err == nil && n == len(b):
+		case err == nil, errors.Is(err, errWouldBlock):
 			f.catchUp(c)
 			return
-		case err != nil:
+		default:
 			f.kill(c, ReasonLost)
 			return
 		}

@@ -10,7 +10,7 @@ import (
 // crowd is clients that came together, each with one channel.
 type crowd struct {
 	clients []*client
-	// established and subscribed count from when a client was due to dial.
+	// established and subscribed count from when a client dialled.
 	established, subscribed samples
 }
 
@@ -24,33 +24,33 @@ func gather(ctx context.Context, addr string, n, rate int, channel func(i int) s
 	start := time.Now()
 	var wg sync.WaitGroup
 	for i := range n {
-		due := start.Add(time.Duration(i) * time.Second / time.Duration(rate))
-		if sleepUntil(ctx, due) != nil {
+		began, err := wait(ctx, start.Add(time.Duration(i)*time.Second/time.Duration(rate)))
+		if err != nil {
 			break // one of them failed
 		}
 		wg.Go(func() {
-			if errs[i] = c.join(ctx, addr, i, due, channel(i)); errs[i] != nil {
+			if errs[i] = c.join(ctx, addr, i, began, channel(i)); errs[i] != nil {
 				cancel()
 			}
 		})
 	}
 	wg.Wait()
-	if err := firstOf(errs); err != nil {
+	if err := firstOf(append(errs, ctx.Err())); err != nil {
 		c.disperse()
 		return nil, err
 	}
-	return c, ctx.Err()
+	return c, nil
 }
 
-func (c *crowd) join(ctx context.Context, addr string, i int, due time.Time, channel string) error {
+func (c *crowd) join(ctx context.Context, addr string, i int, began time.Time, channel string) error {
 	cl, err := dial(ctx, addr, benchApp.Key)
 	if err != nil {
 		return err
 	}
 	c.clients[i] = cl
-	c.established[i] = time.Since(due)
+	c.established[i] = time.Since(began)
 	err = cl.subscribe(benchApp, channel)
-	c.subscribed[i] = time.Since(due)
+	c.subscribed[i] = time.Since(began)
 	return err
 }
 

@@ -61,8 +61,8 @@ func (b *bench) deliver(ctx context.Context, s *stack, channel string, subscribe
 
 func (o outcome) figures(what string) []figure {
 	return []figure{
-		told(what+"due to received, p50", milliseconds(o.latencies.percentile(50)), "ms"),
-		demanded(what+"due to received, p99", milliseconds(o.latencies.percentile(99)), "ms", below, maxDelivery),
+		told(what+"publish to received, p50", milliseconds(o.latencies.percentile(50)), "ms"),
+		demanded(what+"publish to received, p99", milliseconds(o.latencies.percentile(99)), "ms", below, maxDelivery),
 		demanded(what+"lost, of "+count(len(o.latencies)+o.lost), float64(o.lost), "", atMost, 0),
 		demanded(what+"twice or out of order", float64(o.duplicated+o.unordered), "", atMost, 0),
 	}

@@ -14,16 +14,16 @@ const (
 	eventSize = 200
 )
 
-// event is what a publisher sends: its number within its load, and when it was
-// due.
+// event is what a publisher sends: its number within its load, and when its
+// publish began.
 type event struct {
-	seq int
-	due time.Time
+	seq   int
+	began time.Time
 }
 
 // data is the event's data as JSON, eventSize bytes long.
 func (e event) data() []byte {
-	b := fmt.Appendf(make([]byte, 0, eventSize), `{"seq":%d,"due":%d,"pad":"`, e.seq, e.due.UnixNano())
+	b := fmt.Appendf(make([]byte, 0, eventSize), `{"seq":%d,"began":%d,"pad":"`, e.seq, e.began.UnixNano())
 	for len(b) < eventSize-2 {
 		b = append(b, 'x')
 	}
@@ -46,8 +46,8 @@ func (e event) message(channel string) []byte {
 // doesn't parse JSON, since the client's own work must stay small.
 func parseEvent(message []byte) (event, bool) {
 	seq, err1 := number(message, `\"seq\":`)
-	due, err2 := number(message, `\"due\":`)
-	return event{int(seq), time.Unix(0, due)}, err1 == nil && err2 == nil
+	began, err2 := number(message, `\"began\":`)
+	return event{int(seq), time.Unix(0, began)}, err1 == nil && err2 == nil
 }
 
 func number(message []byte, after string) (int64, error) {

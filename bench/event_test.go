@@ -21,7 +21,7 @@ func TestEventIsFoundInWhatTheDaemonSends(t *testing.T) {
 		t.Errorf("message is\n%s, the daemon's\n%s", got, message)
 	}
 	got, ok := parseEvent(message)
-	if !ok || got.seq != e.seq || !got.due.Equal(e.due) {
+	if !ok || got.seq != e.seq || !got.began.Equal(e.began) {
 		t.Errorf("read back as %v, %v", got, ok)
 	}
 	for _, f := range []protocol.Frame{protocol.Ping(), protocol.SubscriptionSucceeded(fanOutChannel, nil)} {

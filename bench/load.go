@@ -20,8 +20,7 @@ func (l load) events() int { return max(int(float64(l.rate)*l.duration.Seconds()
 
 // outcome is what became of a load.
 type outcome struct {
-	// latencies, one for each delivery, count from when the event was due. So
-	// time that a publisher spent waiting for a slow server counts too.
+	// latencies, one for each delivery, count from when its publish began.
 	latencies samples
 	// perSecond is the slowest subscriber's rate, between its first and last.
 	perSecond  float64
@@ -62,25 +61,30 @@ func (l load) run(ctx context.Context, subscribers []*client, publish publisher)
 func (l load) publish(ctx context.Context, publish publisher) error {
 	start := time.Now()
 	for i := range l.events() {
-		due := start.Add(time.Duration(i) * time.Second / time.Duration(l.rate))
-		if err := sleepUntil(ctx, due); err != nil {
+		began, err := wait(ctx, start.Add(time.Duration(i)*time.Second/time.Duration(l.rate)))
+		if err != nil {
 			return err
 		}
-		if err := publish(ctx, event{i, due}); err != nil {
+		if err := publish(ctx, event{i, began}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func sleepUntil(ctx context.Context, t time.Time) error {
-	if d := time.Until(t); d > 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
+// wait returns when something that is due begins. That is now, at the end of
+// the wait, whose timer may be a millisecond late; or when it was due if that
+// has passed, since who was held up by a slow server must count that too.
+func wait(ctx context.Context, due time.Time) (began time.Time, err error) {
+	d := time.Until(due)
+	if d <= 0 {
+		return due, ctx.Err()
 	}
-	return ctx.Err()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return time.Now(), ctx.Err()
 }

@@ -81,7 +81,7 @@ func (s *stack) settled(ctx context.Context, n int) (usage, error) {
 		if last = u; same == 2 {
 			return u, nil
 		}
-		if sleepUntil(ctx, time.Now().Add(50*time.Millisecond)) != nil {
+		if _, err := wait(ctx, time.Now().Add(50*time.Millisecond)); err != nil {
 			return usage{}, fmt.Errorf("the daemon has %.0f connections and %.0f goroutines, and does not come to rest at %d connections",
 				u.connections, u.goroutines, n)
 		}

@@ -56,7 +56,7 @@ func (r *receiver) take(e event, now time.Time) {
 		r.unordered++
 	}
 	r.latest = max(r.latest, e.seq)
-	r.latencies = append(r.latencies, now.Sub(e.due))
+	r.latencies = append(r.latencies, now.Sub(e.began))
 	if r.first.IsZero() {
 		r.first = now
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func TestReceiver(t *testing.T) {
-	due := time.Unix(1000, 0)
+	began := time.Unix(1000, 0)
 	for name, test := range map[string]struct {
 		sequence                    []int // of four events
 		lost, duplicated, unordered int
@@ -23,7 +23,7 @@ func TestReceiver(t *testing.T) {
 	} {
 		r := newReceiver(4)
 		for _, seq := range test.sequence {
-			r.take(event{seq, due}, due.Add(time.Millisecond))
+			r.take(event{seq, began}, began.Add(time.Millisecond))
 		}
 		o := merge([]*receiver{r})
 		if o.lost != test.lost || o.duplicated != test.duplicated || o.unordered != test.unordered {

@@ -29,7 +29,7 @@ func TestSilentClient(t *testing.T) {
 	for _, channels := range [][]string{nil, {"jobs", "private-a"}} {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
-			d := start(t, shortPings, func(c *config.Config) { c.App.PongTimeout = 100 * time.Millisecond })
+			d := start(t, shortPings)
 			c := d.connect(t)
 			for _, channel := range channels {
 				c.send(c.subscription(channel, ""))

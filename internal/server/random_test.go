@@ -182,10 +182,9 @@ func (a *walker) walk() {
 			continue
 		case action < 3: // only reads
 		case s == nil:
-			a.ask(name)
+			a.ask(name, a.w.channels[name].done.Load())
 		case action < 6: // leaves and comes back in one go
-			a.leave(s)
-			a.ask(name)
+			a.ask(name, a.leave(s))
 		default:
 			last := a.leave(s)
 			a.sync()
@@ -196,8 +195,9 @@ func (a *walker) walk() {
 	}
 }
 
-func (a *walker) ask(channel string) {
-	a.asked[channel] = a.w.channels[channel].done.Load()
+// ask asks to join; the channel's events up to before are under way already.
+func (a *walker) ask(channel string, before int64) {
+	a.asked[channel] = before
 	a.c.send(a.c.subscription(channel, a.user))
 }
 

@@ -210,7 +210,8 @@ func (h *Hub) Publish(e *protocol.Event, received time.Time) int {
 	sh.mu.Lock()
 	_, occupied := sh.channels[e.Channel]
 	sh.mu.Unlock()
-	cacheable := protocol.KindOf(e.Channel).IsCache()
+	// Whispers are not cached, as in Pusher.
+	cacheable := protocol.KindOf(e.Channel).IsCache() && !protocol.IsClientEvent(e.Name)
 	if !occupied && !cacheable {
 		return 0
 	}

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"unicode/utf8"
 
 	"broadcastd/protocol"
 )
 
-// MaxUserID is the longest user id, in bytes, as in Pusher.
+// MaxUserID is the longest user id, in characters, as in Pusher.
 const MaxUserID = 128
 
 // Member is a user of a presence channel, as its signed channel_data says.
@@ -20,15 +21,12 @@ type Member struct {
 // ParseMember reads channel_data: {"user_id": string or integer, "user_info"?:
 // any JSON}. Integers are kept digit for digit. Its error is fit for the client.
 func ParseMember(channelData string) (*Member, error) {
-	var data struct {
-		UserID json.RawMessage `json:"user_id"`
-		Info   json.RawMessage `json:"user_info"`
-	}
+	var data map[string]json.RawMessage // a struct would take "USER_ID" too
 	if err := json.Unmarshal([]byte(channelData), &data); err != nil {
 		return nil, fmt.Errorf(`channel_data is not JSON of the form {"user_id", "user_info"}`)
 	}
-	m := &Member{Info: data.Info}
-	switch id := data.UserID; {
+	m := &Member{Info: data["user_info"]}
+	switch id := data["user_id"]; {
 	case len(id) > 0 && id[0] == '"':
 		if err := json.Unmarshal(id, &m.UserID); err != nil {
 			return nil, fmt.Errorf("user_id in channel_data is not a string")
@@ -38,10 +36,18 @@ func ParseMember(channelData string) (*Member, error) {
 	default:
 		return nil, fmt.Errorf("channel_data has no user_id that is a string or an integer")
 	}
-	if m.UserID == "" || len(m.UserID) > MaxUserID {
-		return nil, fmt.Errorf("user_id in channel_data is %d bytes long, it must be 1 to %d", len(m.UserID), MaxUserID)
+	if err := CheckUserID(m.UserID); err != nil {
+		return nil, fmt.Errorf("user_id in channel_data %w", err)
 	}
 	return m, nil
+}
+
+// CheckUserID reports what is wrong with a user's id, or nil.
+func CheckUserID(id string) error {
+	if n := utf8.RuneCountInString(id); n == 0 || n > MaxUserID {
+		return fmt.Errorf("is %d characters long, it must be 1 to %d", n, MaxUserID)
+	}
+	return nil
 }
 
 // roster is the members of a presence channel. A user is one member, however

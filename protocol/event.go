@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -23,6 +24,10 @@ type Event struct {
 	// UserID is the sender's, on client events of presence channels.
 	UserID string
 }
+
+// IsClientEvent reports whether clients may send events of this name
+// (whispers, in Laravel's words).
+func IsClientEvent(name string) bool { return strings.HasPrefix(name, "client-") }
 
 // Check reports why the event cannot be published, or nil. It is the last
 // guard before a frame reaches browsers, which drop the whole connection on

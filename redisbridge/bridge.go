@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 
@@ -68,6 +69,7 @@ type Bridge struct {
 	skipped skipLog
 	lost    time.Time // since when events are lost; zero before the first loss
 	logged  time.Time // when a failed attempt was
+	failure string    // what was logged then
 
 	mu    sync.Mutex
 	state State
@@ -166,11 +168,20 @@ func (b *Bridge) listen(ctx context.Context) error {
 	case !heard.IsZero():
 		b.lost, b.logged = heard, time.Now()
 		b.log.Warn("redis connection lost", "err", err)
-	case err.Error() != b.State().Err || time.Since(b.logged) >= logEvery:
-		b.logged = time.Now()
+	case failure(err) != b.failure || time.Since(b.logged) >= logEvery:
+		b.failure, b.logged = failure(err), time.Now()
 		b.log.Warn("redis can't be subscribed to, trying again", "err", err)
 	}
 	return err
+}
+
+// failure is what of an error tells it from others. A broken connection's text
+// names the local port too, which is another each time.
+func failure(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op + ": " + op.Err.Error()
+	}
+	return err.Error()
 }
 
 // subscribed tells that the subscription stands, apart from what was refused.

@@ -102,7 +102,7 @@ func (s *Summary) writeAdvice(b *strings.Builder) {
 		}
 	}
 	if len(missing) > 0 {
-		b.WriteString("\nFor all of them to reach the clients, set in config.yaml\n\n    redis:\n")
+		b.WriteString("\nIf these events are this app's and shall reach its clients, set in config.yaml\n\n    redis:\n")
 		if s.severalApps() {
 			b.WriteString("      sources:\n")
 			for _, source := range s.sources {

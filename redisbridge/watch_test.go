@@ -61,7 +61,7 @@ Prefix "laravel_database_": heard, for app app-id.
           and 1 more channels
 Prefix "laravel-database-" of app app-id: nothing came.
 
-For all of them to reach the clients, set in config.yaml
+If these events are this app's and shall reach its clients, set in config.yaml
 
     redis:
       prefix: ["laravel-database-", "laravel_database_", "", "job_marketplace_database_"]
@@ -134,7 +134,7 @@ Prefix "my-shop-database-": NOT HEARD, no configured prefix fits.
 Prefix "laravel-database-" of app a: nothing came.
 Prefix "laravel_database_" of app a: nothing came.
 
-For all of them to reach the clients, set in config.yaml
+If these events are this app's and shall reach its clients, set in config.yaml
 
     redis:
       prefix: ["laravel-database-", "laravel_database_", "my-shop-database-"]
@@ -149,7 +149,7 @@ Prefix "": heard, for app a.
 Prefix "laravel_database_": heard by the prefix "", but under names with the rest of it in front, such as laravel_database_private-job.1.
        3  private-job.1
 
-For all of them to reach the clients, set in config.yaml
+If these events are this app's and shall reach its clients, set in config.yaml
 
     redis:
       prefix: ["", "laravel_database_"]
@@ -164,7 +164,7 @@ Prefix "shop:": NOT HEARD, no configured prefix fits.
        3  jobs
 Prefix "laravel-database-" of app a: nothing came.
 
-For all of them to reach the clients, set in config.yaml
+If these events are this app's and shall reach its clients, set in config.yaml
 
     redis:
       prefix: ["laravel-database-", "shop:"]
@@ -190,7 +190,7 @@ Prefix "c_database_": NOT HEARD, no configured prefix fits.
        3  jobs
 Prefix "b-" of app 2: nothing came.
 
-For all of them to reach the clients, set in config.yaml
+If these events are this app's and shall reach its clients, set in config.yaml
 
     redis:
       sources:

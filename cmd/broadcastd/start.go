@@ -131,7 +131,13 @@ func newBridge(ctx context.Context, cfg config.Config, srv *server.Server, reg p
 	}
 	srv.AddCheck(server.Check{Name: "redis", Required: cfg.Redis.Required, Err: func() error {
 		if state := bridge.State(); !state.Up {
-			return fmt.Errorf("Redis is away since %s: %s", state.Since.UTC().Format(time.RFC3339), state.Err)
+			return fmt.Errorf("redis is away since %s: %s", state.Since.UTC().Format(time.RFC3339), state.Err)
+		}
+		return nil
+	}})
+	srv.AddCheck(server.Check{Name: "redis_patterns", Err: func() error {
+		if state := bridge.State(); state.Up && state.Err != "" {
+			return fmt.Errorf("redis refuses a part of the subscription: %s", state.Err)
 		}
 		return nil
 	}})

@@ -28,7 +28,7 @@ func (l *loader) derivePrefix(vars map[string]variable, envFile string) {
 	}
 }
 
-// laravelPrefixes are the default prefixes of Laravel 12 and later, and of
+// laravelPrefixes are the default prefixes of Laravel from 12.1 on, and of
 // older ones (config/database.php, redis.options.prefix).
 func laravelPrefixes(appName string) ([]string, error) {
 	text, err := ascii(appName)

@@ -56,6 +56,13 @@ func (s *Server) askUser(ctx context.Context, app auth.Credentials, p authParams
 	return s.userAPI.AuthenticateUser(ctx, app, auth.UserRequest{SocketID: p.socketID, Header: h})
 }
 
+// unconfigured answers where the API would be asked, but isn't known.
+func unconfigured(key string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, http.StatusNotFound, fmt.Sprintf("this server knows no API to ask: %s is not configured", key))
+	}
+}
+
 // authEndpoint serves POST /broadcasting/auth and /broadcasting/user-auth,
 // where clients have their subscriptions and sign-ins signed, and OPTIONS. With
 // several apps the app's key follows the path.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -189,9 +190,7 @@ func (d *daemon) ask(t testing.TB, method, url string, body []byte, header http.
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	res, err := d.http.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -38,18 +38,24 @@ func (s *Server) routes() []route {
 		// Pusher's libraries leave slashes in user ids as they are.
 		{name: "terminate_connections", method: post, pattern: "/apps/{app_id}/users/{rest...}", handler: slashedUser(s.signed(s.terminate))},
 	}
-	auth := func(name, path string, ask question) {
-		h := s.authEndpoint(path, ask)
+	auth := func(name, path, key string, ask question) {
+		h := unconfigured(key)
+		if ask != nil {
+			h = s.authEndpoint(path, ask)
+		}
 		all = append(all,
 			route{name: name, method: post, pattern: path, handler: h, preflight: h},
 			route{name: name, method: post, pattern: path + "/{key}", handler: h, preflight: h})
 	}
+	var channel, user question
 	if s.api != nil {
-		auth("auth", s.cfg.Auth.Path, s.askChannel)
+		channel = s.askChannel
 	}
 	if s.userAPI != nil {
-		auth("user_auth", s.cfg.Auth.UserPath, s.askUser)
+		user = s.askUser
 	}
+	auth("auth", s.cfg.Auth.Path, "auth.endpoint", channel)
+	auth("user_auth", s.cfg.Auth.UserPath, "auth.user_endpoint", user)
 	return append(all, s.healthRoutes()...)
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"broadcastd/auth"
-	"broadcastd/protocol"
 )
 
 // TestPHPLibrary sends what Pusher's PHP library did, signed anew over the path

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -82,7 +81,7 @@ func (ses *session) message(text []byte) {
 		ses.unsubscribe(m.Data)
 	case m.Event == "pusher:signin":
 		ses.signin(m.Data)
-	case strings.HasPrefix(m.Event, "client-"):
+	case protocol.IsClientEvent(m.Event):
 		ses.clientEvent(m)
 	default:
 		ses.fail(protocol.CodeInvalidMessage, fmt.Sprintf(

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -57,19 +58,26 @@ func (ses *session) signin(data json.RawMessage) {
 
 // parseUser reads user_data: {"id": string, "watchlist"?: [string], ...}.
 func parseUser(text string) (u *user, cut bool, err error) {
-	var data struct {
-		ID        string   `json:"id"`
-		Watchlist []string `json:"watchlist"`
-	}
-	if err := json.Unmarshal([]byte(text), &data); err != nil {
+	var data map[string]json.RawMessage // a struct would take "ID" too
+	u = new(user)
+	var watchlist []string
+	err = errors.Join(json.Unmarshal([]byte(text), &data), member(data, "id", &u.id), member(data, "watchlist", &watchlist))
+	if err != nil {
 		return nil, false, fmt.Errorf(`user_data is not JSON of the form {"id", "watchlist"}`)
 	}
-	if data.ID == "" || len(data.ID) > channels.MaxUserID {
-		return nil, false, fmt.Errorf("the id in user_data is %d bytes long, it must be 1 to %d", len(data.ID), channels.MaxUserID)
+	if err := channels.CheckUserID(u.id); err != nil {
+		return nil, false, fmt.Errorf("the id in user_data %w", err)
 	}
-	u = &user{id: data.ID}
-	u.watchlist, cut = channels.Watchlist(data.Watchlist)
+	u.watchlist, cut = channels.Watchlist(watchlist)
 	return u, cut, nil
+}
+
+// member decodes one member of an object, if it is there.
+func member(object map[string]json.RawMessage, name string, into any) error {
+	if text, ok := object[name]; ok {
+		return json.Unmarshal(text, into)
+	}
+	return nil
 }
 
 // signout needs ses.mu.

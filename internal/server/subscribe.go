@@ -159,7 +159,11 @@ func (ses *session) answered(channel string, sub *subscription, grant auth.Grant
 	delete(ses.subscriptions, channel)
 	if err != nil {
 		no := refusalOf(err)
-		ses.refuse(channel, no.Reason, typeAuth, no.Status, no.Message)
+		// Canceled although nobody left: the server is ending, and the close
+		// frame is all that the client has to hear.
+		if no.Reason != auth.ReasonCanceled {
+			ses.refuse(channel, no.Reason, typeAuth, no.Status, no.Message)
+		}
 		return
 	}
 	member, err := ses.app.memberFor(channel, grant.ChannelData)
@@ -172,8 +176,7 @@ func (ses *session) answered(channel string, sub *subscription, grant auth.Grant
 
 // refusalOf is what package auth said, of whose errors every one is a no.
 func refusalOf(err error) *auth.Refusal {
-	var no *auth.Refusal
-	if errors.As(err, &no) {
+	if no, ok := errors.AsType[*auth.Refusal](err); ok {
 		return no
 	}
 	return &auth.Refusal{Reason: "internal", Status: http.StatusInternalServerError, Message: "internal error"}

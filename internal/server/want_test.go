@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
 )
 
@@ -69,7 +70,7 @@ func (c *client) wantClose(code int) {
 	if got := int(binary.BigEndian.Uint16(payload)); got != code {
 		c.t.Fatalf("close code %d %q, want %d", got, payload[2:], code)
 	}
-	if op, payload, err := c.read(); err != io.EOF {
+	if op, payload, err := c.read(); !errors.Is(err, io.EOF) {
 		c.t.Fatalf("after the close frame: opcode %#x %q, %v", op, payload, err)
 	}
 }

@@ -100,5 +100,5 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 		s.log.Warn("connection refused; further ones for this reason are only counted", "reason", no.label, "err", no.text)
 	}
 	conn.Close(&socket.Reason{Label: socket.ReasonRefused.Label, Code: no.code, Text: no.text})
-	conn.Serve(func([]byte) {})
+	_ = conn.Serve(func([]byte) {}) // the reason is the one just given
 }

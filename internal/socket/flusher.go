@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,7 +180,9 @@ func (f *Flusher) do(w *work) {
 	case opLeave:
 		f.topics.leave(w.topic, c)
 	case opSend:
-		f.enqueue(c, w.frame)
+		if f.enqueue(c, w.frame) && w.frame.IsClose() {
+			f.seal(c)
+		}
 	case opBroadcast:
 		f.broadcast(w)
 	case opClose:
@@ -206,8 +209,8 @@ func (f *Flusher) broadcast(w *work) {
 	var delivered int64
 	// From the end: a connection that turns out to be too slow leaves the
 	// topic, and the last one takes its place.
-	for i := len(t.entries) - 1; i >= 0; i-- {
-		if c := t.entries[i].conn; c.id != w.except && f.enqueue(c, w.frame) {
+	for _, e := range slices.Backward(t.entries) {
+		if c := e.conn; c.id != w.except && f.enqueue(c, w.frame) {
 			delivered++
 		}
 	}

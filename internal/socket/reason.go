@@ -21,7 +21,7 @@ var (
 	ReasonClient      = &Reason{Label: "client", Text: "the client left"}
 	ReasonLost        = &Reason{Label: "lost", Text: "the connection broke"}
 	ReasonProtocol    = &Reason{Label: "protocol_error", Text: "the client broke the WebSocket protocol"}
-	ReasonUnmasked    = &Reason{"unmasked", protocol.CloseProtocolError, "frames from clients must be masked"}
+	ReasonUnmasked    = &Reason{"unmasked", protocol.CloseProtocolError, "frames from clients must be masked and have a valid length"}
 	ReasonBinary      = &Reason{"binary", protocol.CloseUnsupportedData, "only text messages are understood"}
 	ReasonUTF8        = &Reason{"invalid_utf8", protocol.CloseInvalidUTF8, "message is not valid UTF-8"}
 	ReasonTooBig      = &Reason{Label: "message_too_big", Text: "the client's message is over the limit"}

@@ -76,8 +76,8 @@ func (c *Conn) readError(err error) *Reason {
 	case c.wire.closeSent:
 		return ReasonProtocol
 	}
-	// Of what clients can do wrong, only this one is not answered by the
-	// library.
+	// Of what clients can do wrong, the library leaves two unanswered: a frame
+	// without a mask, and a length of 2^63 or more.
 	return ReasonUnmasked
 }
 

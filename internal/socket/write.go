@@ -32,10 +32,11 @@ func (f *Flusher) flush(c *Conn) {
 			f.bytes.Add(int64(n))
 		}
 		switch {
-		case err == errWouldBlock || err == nil && n < len(b):
+		case err == nil && n == len(b):
+		case err == nil, errors.Is(err, errWouldBlock):
 			f.catchUp(c)
 			return
-		case err != nil:
+		default:
 			f.kill(c, ReasonLost)
 			return
 		}
@@ -59,9 +60,10 @@ func (f *Flusher) catchUp(c *Conn) {
 	c.inFlight = c.out.size
 	c.writing = true
 	c.out.release(&f.spare)
+	// Not in the goroutine, where it could undo the shorter one of close.
+	err := c.nc.SetWriteDeadline(time.Now().Add(timeout))
 	f.writers.Go(func() {
 		var n int64
-		err := c.nc.SetWriteDeadline(time.Now().Add(timeout))
 		if err == nil {
 			n, err = frames.WriteTo(c.nc)
 		}
@@ -91,8 +93,7 @@ func (f *Flusher) close(c *Conn) {
 	if c.state != open {
 		return
 	}
-	c.state = closing
-	f.topics.leaveAll(c)
+	f.seal(c)
 	reason := c.ended.Load()
 	if reason == ReasonSlow {
 		c.out.dropQueued(&f.spare)
@@ -108,6 +109,13 @@ func (f *Flusher) close(c *Conn) {
 			f.hooks.Trace(c.id, frame)
 		}
 	}
+}
+
+// seal lets nothing follow what the outbox holds, or gets from close: after a
+// close frame the WebSocket protocol allows no other.
+func (f *Flusher) seal(c *Conn) {
+	c.state = closing
+	f.topics.leaveAll(c)
 	f.touch(c)
 }
 

@@ -1,0 +1,67 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 10s
+# COUNT runs of each benchmark: benchstat wants ten.
+COUNT    ?= 1
+# RACE=1 is what CI runs: race detector, random order, nothing from the cache.
+GOTEST   := go test $(if $(RACE),-race -shuffle=on -count=1)
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    := v2.15.0
+LINT        := .cache/bin/golangci-lint-$(GOLANGCI)
+
+# What npm ci leaves behind; older than package-lock.json, it must run again.
+MODULES := /node_modules/.package-lock.json
+JS_TEST := test/clients test/e2e
+JS      := $(JS_TEST) examples/jobs/web
+
+.PHONY: help demo build test bench check fuzz clean bin/broadcastd bin/jobs
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: build examples/jobs/web$(MODULES) ## the job marketplace with Redis and a web page
+	@scripts/need.sh redis-server
+	examples/jobs/demo.sh
+
+build: bin/broadcastd bin/jobs ## bin/broadcastd and bin/jobs
+
+bin/broadcastd: # static: the image holds nothing else
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o $@ ./cmd/broadcastd
+
+bin/jobs:
+	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/jobs
+
+test: build $(JS:%=%$(MODULES)) ## all tests: Go, clients in Node, browser (RACE=1: race detector)
+	@scripts/need.sh redis-server chromium
+	$(GOTEST) ./...
+	scripts/image-smoke.sh
+	for dir in $(JS_TEST); do (cd $$dir && node --test --test-timeout=600000); done
+
+bench: ## benchmarks, then the figures of the README (COUNT=10 for benchstat)
+	go test -run='^$$' -bench=. -benchmem -count=$(COUNT) ./...
+	go run ./bench
+
+check: $(LINT) ## format, go.mod, vet, staticcheck, golangci-lint, no paths of one machine
+	gofmt -d $$(git ls-files -co --exclude-standard '*.go')
+	go mod tidy -diff
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	$(LINT) run
+	scripts/check-portable.sh
+
+fuzz: ## every fuzz target in turn, FUZZTIME=10s each
+	scripts/fuzz.sh $(FUZZTIME)
+
+clean: ## everything that was built or installed here
+	rm -rf bin .cache test-results $(JS:%=%/node_modules)
+
+$(LINT):
+	GOBIN=$(CURDIR)/.cache/bin CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+	mv .cache/bin/golangci-lint $@
+
+%$(MODULES): %/package-lock.json
+	cd $* && npm ci
+	touch $@

@@ -20,6 +20,9 @@ type Config struct {
 	MaxRequestSize int `yaml:"max_request_size" kind:"size"`
 	// ShutdownTimeout bounds the time from SIGTERM to the end.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
+	// ShutdownCloseCode is what clients are closed with then: 4200, on which
+	// pusher-js reconnects at once, or 4100, on which it waits for a second.
+	ShutdownCloseCode int `yaml:"shutdown_close_code"`
 	// Debug prints each message in and out, credentials masked.
 	Debug bool `yaml:"debug"`
 

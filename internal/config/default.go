@@ -6,12 +6,13 @@ import "time"
 // app, so [Config.Validate] refuses it.
 func Default() Config {
 	return Config{
-		Host:            "0.0.0.0",
-		Port:            8080,
-		MaxRequestSize:  1 << 20,
-		ShutdownTimeout: 10 * time.Second,
-		Log:             Log{Level: "info", Format: "text"},
-		Admin:           Admin{Listen: "127.0.0.1:9601"},
+		Host:              "0.0.0.0",
+		Port:              8080,
+		MaxRequestSize:    1 << 20,
+		ShutdownCloseCode: 4200,
+		ShutdownTimeout:   10 * time.Second,
+		Log:               Log{Level: "info", Format: "text"},
+		Admin:             Admin{Listen: "127.0.0.1:9601"},
 		// Laravel's default prefix with an APP_NAME of Laravel: since version
 		// 12, and before it.
 		Redis: Redis{Prefix: []string{"laravel-database-", "laravel_database_"}},

@@ -12,6 +12,7 @@ func TestEnvironmentSetsEverySetting(t *testing.T) {
 		"log.level": "warn", "log.format": "json", "admin.listen": "127.0.0.1:9",
 		"redis.url": "redis://127.0.0.1:9", "redis.prefix": "a-, b-", "redis.required": "1",
 		"redis.sources":       `[{"prefix": "a-", "app": "1"}]`,
+		"shutdown_close_code": "4100",
 		"auth.endpoint":       "http://127.0.0.1:9/a",
 		"auth.path":           "/auth",
 		"auth.user_endpoint":  "http://127.0.0.1:9/u",

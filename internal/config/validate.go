@@ -86,6 +86,9 @@ func (v *validator) listeners(c *Config) {
 	}
 	v.atLeast("max_request_size", c.MaxRequestSize, 1)
 	v.positive("shutdown_timeout", c.ShutdownTimeout)
+	if c.ShutdownCloseCode != 4100 && c.ShutdownCloseCode != 4200 {
+		v.fail("shutdown_close_code", "%d is neither 4200 (clients reconnect at once) nor 4100 (after a second)", c.ShutdownCloseCode)
+	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	if c.Admin.Listen != "" {

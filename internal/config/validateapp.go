@@ -100,7 +100,8 @@ func (v *validator) origin(path, pattern string) {
 	if name, port, ok := strings.Cut(host, ":"); ok && strings.Trim(port, "0123456789") == "" {
 		host = name
 	}
-	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	host = strings.Trim(host, "[]") // brackets belong to a URL
+	_, err := netip.ParseAddr(host)
 	valid := err == nil || host != "" && !strings.ContainsFunc(host, func(r rune) bool { return !isHostChar(r) })
 	switch {
 	case !valid:

@@ -10,6 +10,8 @@ import (
 // counted counts a route's answers by status.
 func (s *Server) counted(route string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.underWay.Add(1)
+		defer s.underWay.Add(-1)
 		rec := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(rec, r)
 		s.metrics.httpRequests.WithLabelValues(route, strconv.Itoa(rec.status)).Inc()

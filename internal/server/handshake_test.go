@@ -115,8 +115,8 @@ func TestNoHandshake(t *testing.T) {
 		"two keys":          {"GET /app/app-key?protocol=7 HTTP/1.1\r\n" + upgrade + sample + sample, 400, ""},
 		"POST":              {"POST /app/app-key?protocol=7 HTTP/1.1\r\nContent-Length: 0\r\n" + upgrade + sample, 405, "Allow"},
 		"HEAD":              {"HEAD /app/app-key?protocol=7 HTTP/1.1\r\n", 405, "Allow"},
-		"no key in path":    {"GET /app/ HTTP/1.1\r\n" + upgrade + sample, 404, ""},
-		"deeper path":       {"GET /app/app-key/more HTTP/1.1\r\n" + upgrade + sample, 404, ""},
+		"no key in path":    {"GET /app/ HTTP/1.1\r\n", 404, ""},
+		"deeper path":       {"GET /app/app-key/more HTTP/1.1\r\n", 404, ""},
 		"large header":      {"GET /app/app-key?protocol=7 HTTP/1.1\r\nX: " + strings.Repeat("x", 1<<15) + "\r\n", 431, ""},
 		"nonsense":          {"\x16\x03\x01\x02\r\n", 400, ""},
 	}
@@ -151,9 +151,7 @@ func TestPathPrefix(t *testing.T) {
 	for _, target := range []string{appTarget, "/up", "/ws/liveapp/app-key"} {
 		wantErrorLine(t, d.do(t, http.MethodGet, target, nil, nil), http.StatusNotFound)
 	}
-	bare := d.dial(t)
-	bare.write([]byte(d.handshake(appTarget)))
-	if res := bare.response(); res.StatusCode != http.StatusNotFound {
-		t.Errorf("handshake without the prefix: %s", res.Status)
-	}
+	bare := d.open(t, appTarget)
+	bare.wantError(4005)
+	bare.wantClose(4005)
 }

@@ -2,11 +2,15 @@ package server_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"broadcastd/internal/server"
 	"broadcastd/protocol"
 )
 
@@ -43,6 +47,11 @@ func descriptors(t *testing.T) (targets []string) {
 func life(t *testing.T) {
 	t.Helper()
 	d := start(t)
+	cfg := appConfig()
+	cfg.Admin.Listen = d.Addr().String()
+	if _, err := server.New(server.Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}); err == nil {
+		t.Fatal("a second daemon got the port of the first")
+	}
 	var clients []*client
 	for range 10 {
 		c := d.connect(t)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"broadcastd/protocol"
 )
 
 // route is an address that the server answers. HEAD is answered where GET is,
@@ -70,7 +72,7 @@ func (s *Server) healthRoutes() []route {
 // publicRoutes serves routes. Everything else is a 404, also a path with //, .
 // or .. in it: ServeMux would redirect, and make a GET of a POST.
 func (s *Server) publicRoutes() http.Handler {
-	other := s.counted("other", http.HandlerFunc(notFound))
+	other := s.lost(s.counted("other", http.HandlerFunc(notFound)))
 	mux := http.NewServeMux()
 	mux.Handle("/", other)
 	for _, rt := range s.routes() {
@@ -155,6 +157,20 @@ func slashedUser(h http.HandlerFunc) http.HandlerFunc {
 		r.SetPathValue("user_id", id)
 		h(w, r)
 	}
+}
+
+// lost tells clients that look for a WebSocket where none is, which a browser
+// hears only once it has one.
+func (s *Server) lost(otherwise http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || !s.enter() {
+			otherwise.ServeHTTP(w, r)
+			return
+		}
+		defer s.sessions.Done()
+		s.refuse(w, r, &refusal{"path_not_found", protocol.ClosePathNotFound,
+			"clients connect to {path}/app/{key}: the key path, or REVERB_SERVER_PATH, must be the client's wsPath"})
+	})
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {

@@ -49,7 +49,10 @@ type Server struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
 
+	goodbye *socket.Reason // what clients are told at shutdown
+
 	draining atomic.Bool
+	underWay atomic.Int64 // HTTP requests that are being answered
 	sessions sync.WaitGroup
 	refusals sync.Map // labels of refusals that were logged
 
@@ -67,6 +70,11 @@ func New(o Options) (_ *Server, err error) {
 		log:  o.Log,
 		apps: make(map[string]*app),
 		keys: make(map[string]*app),
+		goodbye: &socket.Reason{
+			Label: socket.ReasonShutdown.Label,
+			Code:  protocol.CloseCode(o.Config.ShutdownCloseCode),
+			Text:  socket.ReasonShutdown.Text,
+		},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	defer func() {
@@ -175,149 +183,4 @@ func (s *Server) Serve() error {
 		}
 	}
 	return first
-}
-
-const (
-	// requestTime is what HTTP requests under way get at shutdown, before
-	// clients are told to go: they may still publish.
-	requestTime = time.Second
-	// killTime is what Shutdown keeps of its time for cutting off clients that
-	// didn't go by themselves.
-	killTime = 500 * time.Millisecond
-)
-
-// Shutdown stops accepting, tells clients to reconnect, lets what was sent to
-// them be written and webhooks be told, and ends within ctx's deadline.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.draining.Store(true)
-	defer s.Close()
-
-	requests, cancel := context.WithTimeout(ctx, requestTime)
-	defer cancel()
-	err := s.public.Shutdown(requests)
-	if err != nil {
-		err = fmt.Errorf("HTTP requests still under way were cut off: %w", err)
-		_ = s.public.Close() // cuts them off
-	}
-	s.cancel()
-	s.flushers.CloseAll(socket.ReasonShutdown)
-	gone := make(chan struct{})
-	go func() { s.sessions.Wait(); close(gone) }()
-	gently, cancel := beforeDeadline(ctx, killTime)
-	defer cancel()
-	select {
-	case <-gone:
-	case <-gently.Done():
-		err = errors.Join(err, errors.New("clients that did not go by themselves were cut off"))
-	}
-	s.closeSessions()
-	return errors.Join(err, s.endWebhooks(ctx))
-}
-
-// beforeDeadline ends earlier than ctx by d.
-func beforeDeadline(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	if t, ok := ctx.Deadline(); ok {
-		return context.WithDeadline(ctx, t.Add(-d))
-	}
-	return context.WithCancel(ctx)
-}
-
-// enter counts a session that begins, unless the server has ended.
-func (s *Server) enter() bool {
-	s.closeMu.Lock()
-	defer s.closeMu.Unlock()
-	if !s.closed {
-		s.sessions.Add(1)
-	}
-	return !s.closed
-}
-
-// Close ends everything at once. A second time it does nothing.
-func (s *Server) Close() {
-	s.closeSessions()
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = s.endWebhooks(ended) // it has logged what is lost
-	for _, api := range []*auth.API{s.api, s.userAPI} {
-		if api != nil {
-			api.Close()
-		}
-	}
-}
-
-// closeSessions ends what comes in, clients and HTTP requests, at once. A
-// second time it does nothing.
-func (s *Server) closeSessions() {
-	s.closeMu.Lock()
-	again := s.closed
-	s.closed = true
-	s.closeMu.Unlock()
-	if again {
-		return
-	}
-	s.cancel()
-	for _, h := range []*http.Server{s.public, s.admin} {
-		if h != nil {
-			_ = h.Close() // nothing under way matters any more
-		}
-	}
-	for _, l := range []net.Listener{s.listener, s.adminLine} {
-		if l != nil {
-			_ = l.Close() // its server may have closed it
-		}
-	}
-	if s.flushers != nil {
-		s.flushers.KillAll(socket.ReasonShutdown)
-		s.sessions.Wait()
-		s.flushers.Stop()
-	}
-}
-
-// Source is where an event came from, as metrics name it.
-type Source string
-
-// The sources of events.
-const (
-	SourceRedis  Source = "redis"
-	SourceHTTP   Source = "http"
-	SourceClient Source = "client"
-)
-
-// ErrUnknownApp means that no app has the id.
-var ErrUnknownApp = errors.New("no app has this id")
-
-// Publish delivers an event of an app to the channel's subscribers. All
-// sources end here. It waits only while the daemon is far behind; then the
-// source has to.
-func (s *Server) Publish(source Source, appID string, e protocol.Event) error {
-	received := time.Now()
-	a := s.apps[appID]
-	if a == nil {
-		return ErrUnknownApp
-	}
-	if err := e.Check(); err != nil {
-		return err
-	}
-	s.publish(source, a, &e, received)
-	return nil
-}
-
-// warnPlain tells once of an app that sends readable events to encrypted
-// channels: clients throw them away, and who expected secrecy has none.
-func (s *Server) warnPlain(source Source, a *app) {
-	s.metrics.plainEvents.WithLabelValues(a.ID, string(source)).Inc()
-	if a.plain.CompareAndSwap(false, true) {
-		s.log.Warn("an event for an encrypted channel is not encrypted (Laravel's redis driver doesn't; its reverb and pusher drivers do); further ones are only counted",
-			"app", a.ID, "source", string(source))
-	}
-}
-
-// publish needs an event that passed its check.
-func (s *Server) publish(source Source, a *app, e *protocol.Event, received time.Time) {
-	s.flushers.Wait()
-	if protocol.KindOf(e.Channel).IsEncrypted() && !protocol.LooksEncrypted(e.Data) {
-		s.warnPlain(source, a)
-	}
-	a.hub.Publish(e, received)
-	s.metrics.events.WithLabelValues(a.ID, string(source)).Inc()
 }

@@ -30,6 +30,7 @@ type session struct {
 
 	mu            sync.Mutex // guards the following
 	subscriptions map[string]*subscription
+	asking        int   // pending subscriptions
 	user          *user // nil: not signed in
 	ended         bool
 }

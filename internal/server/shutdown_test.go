@@ -161,8 +161,8 @@ func TestCloseUnserved(t *testing.T) {
 	}
 }
 
-// TestNewPortTaken demands that a failed start leaves nothing behind: what was
-// bound before can be bound again, and the leak check finds no goroutine.
+// TestNewPortTaken fails to start in each way. The leak check finds goroutines
+// that this leaves behind, TestDescriptors listeners.
 func TestNewPortTaken(t *testing.T) {
 	t.Parallel()
 	taken := start(t)

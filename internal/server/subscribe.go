@@ -123,6 +123,10 @@ func (ses *session) put(channel string, sub *subscription) {
 	ses.subscriptions[channel] = sub
 }
 
+// maxAsking bounds the questions to the API that one connection has under way,
+// so that it can't take the places of all others.
+const maxAsking = 100
+
 // ask lets the API decide. The connection's other messages go on meanwhile.
 func (ses *session) ask(channel string) {
 	ses.mu.Lock()
@@ -135,7 +139,12 @@ func (ses *session) ask(channel string) {
 	case sub != nil:
 		ses.app.hub.Resubscribe(ses.conn, channel)
 		return
+	case ses.asking == maxAsking:
+		ses.refuse(channel, "too_many", typeLimit, http.StatusTooManyRequests,
+			"too many subscriptions of this connection wait for the API")
+		return
 	}
+	ses.asking++
 	ctx, cancel := context.WithCancel(ses.server.ctx)
 	sub := &subscription{pending: true, cancel: cancel}
 	ses.put(channel, sub)
@@ -153,6 +162,7 @@ func (ses *session) ask(channel string) {
 func (ses *session) answered(channel string, sub *subscription, grant auth.Grant, err error) {
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
+	ses.asking--
 	if ses.subscriptions[channel] != sub {
 		return
 	}

@@ -14,6 +14,9 @@ func (s *Server) traceIn(id protocol.SocketID, text []byte) {
 }
 
 func (s *Server) traceOut(id protocol.SocketID, f protocol.Frame) {
+	if _, greeting, ok := bytes.Cut(f, []byte("\r\n\r\n")); ok {
+		f = greeting // behind the handshake's response
+	}
 	if text := f.Payload(); text != nil {
 		s.log.Info("message out", "socket", id.String(), "message", string(text))
 	}

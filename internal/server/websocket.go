@@ -41,7 +41,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	}
 	s.metrics.connections.WithLabelValues(a.ID).Inc()
 	if s.ctx.Err() != nil {
-		conn.Close(socket.ReasonShutdown) // Shutdown may have missed it
+		conn.Close(s.goodbye) // Shutdown may have missed it
 	}
 	ses := newSession(s, a, conn, r)
 	reason := conn.Serve(ses.message)

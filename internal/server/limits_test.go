@@ -1,0 +1,50 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"broadcastd/internal/config"
+)
+
+// TestPathNotFound looks for the WebSocket where none is: a browser's client
+// must hear why.
+func TestPathNotFound(t *testing.T) {
+	t.Parallel()
+	d := start(t, func(c *config.Config) { c.Path = "/ws" })
+	for _, target := range []string{"", "/app", "/ws/app/" + appKey + "?protocol=7"} {
+		c := d.open(t, target)
+		c.wantError(4005)
+		c.wantClose(4005)
+	}
+	if got := d.metric(t, `broadcastd_connections_refused_total{reason="path_not_found"}`); got != 3 {
+		t.Errorf("%v refusals were counted, want 3", got)
+	}
+}
+
+// TestAskingIsBounded keeps one connection from taking all places at the API.
+func TestAskingIsBounded(t *testing.T) {
+	t.Parallel()
+	api := startAPI(t)
+	api.hold = make(chan struct{})
+	d := start(t, func(c *config.Config) { c.Auth.Endpoint = api.url })
+	c := d.connect(t, "Authorization: Bearer "+token)
+	ask := func(channel string) {
+		c.send(fmt.Sprintf(`{"event":"pusher:subscribe","data":{"channel":%q}}`, channel))
+	}
+	const most = 100
+	for i := range most {
+		ask(fmt.Sprint("private-", i))
+	}
+	ask("private-one-more")
+	c.wantRefused("private-one-more", "LimitReached", http.StatusTooManyRequests)
+	close(api.hold)
+	for range most {
+		if m := c.next(); m.Event != "pusher:subscription_error" {
+			t.Fatalf("%s on %s, want the API's refusals", m.Event, m.Channel)
+		}
+	}
+	ask("private-user.7")
+	c.want(`{"event":"pusher_internal:subscription_succeeded","channel":"private-user.7","data":"{}"}`)
+}

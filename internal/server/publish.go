@@ -1,0 +1,57 @@
+package server
+
+import (
+	"errors"
+	"time"
+
+	"broadcastd/protocol"
+)
+
+// Source is where an event came from, as metrics name it.
+type Source string
+
+// The sources of events.
+const (
+	SourceRedis  Source = "redis"
+	SourceHTTP   Source = "http"
+	SourceClient Source = "client"
+)
+
+// ErrUnknownApp means that no app has the id.
+var ErrUnknownApp = errors.New("no app has this id")
+
+// Publish delivers an event of an app to the channel's subscribers. All
+// sources end here. It waits only while the daemon is far behind; then the
+// source has to.
+func (s *Server) Publish(source Source, appID string, e protocol.Event) error {
+	received := time.Now()
+	a := s.apps[appID]
+	if a == nil {
+		return ErrUnknownApp
+	}
+	if err := e.Check(); err != nil {
+		return err
+	}
+	s.publish(source, a, &e, received)
+	return nil
+}
+
+// warnPlain tells once of an app that sends readable events to encrypted
+// channels: clients throw them away, and who expected secrecy has none.
+func (s *Server) warnPlain(source Source, a *app) {
+	s.metrics.plainEvents.WithLabelValues(a.ID, string(source)).Inc()
+	if a.plain.CompareAndSwap(false, true) {
+		s.log.Warn("an event for an encrypted channel is not encrypted (Laravel's redis driver doesn't; its reverb and pusher drivers do); further ones are only counted",
+			"app", a.ID, "source", string(source))
+	}
+}
+
+// publish needs an event that passed its check.
+func (s *Server) publish(source Source, a *app, e *protocol.Event, received time.Time) {
+	s.flushers.Wait()
+	if protocol.KindOf(e.Channel).IsEncrypted() && !protocol.LooksEncrypted(e.Data) {
+		s.warnPlain(source, a)
+	}
+	a.hub.Publish(e, received)
+	s.metrics.events.WithLabelValues(a.ID, string(source)).Inc()
+}

@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"broadcastd/auth"
+)
+
+const (
+	// requestTime is what HTTP requests under way get at shutdown, before
+	// clients are told to go: they may still publish.
+	requestTime = time.Second
+	// killTime is what Shutdown keeps of its time for cutting off clients that
+	// didn't go by themselves.
+	killTime = 500 * time.Millisecond
+)
+
+// Shutdown stops accepting, tells clients to reconnect, lets what was sent to
+// them be written and webhooks be told, and ends within ctx's deadline.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
+	defer s.Close()
+
+	requests, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	var err error
+	if s.public.Shutdown(requests) != nil { // it also waits for those who connected and asked nothing
+		if n := s.underWay.Load(); n > 0 {
+			err = fmt.Errorf("%d HTTP requests still under way were cut off", n)
+		}
+		_ = s.public.Close() // cuts them off
+	}
+	s.cancel()
+	s.flushers.CloseAll(s.goodbye)
+	gone := make(chan struct{})
+	go func() { s.sessions.Wait(); close(gone) }()
+	gently, cancel := beforeDeadline(ctx, killTime)
+	defer cancel()
+	select {
+	case <-gone:
+	case <-gently.Done():
+		err = errors.Join(err, errors.New("clients that did not go by themselves were cut off"))
+	}
+	s.closeSessions()
+	return errors.Join(err, s.endWebhooks(ctx))
+}
+
+// beforeDeadline ends earlier than ctx by d.
+func beforeDeadline(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if t, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, t.Add(-d))
+	}
+	return context.WithCancel(ctx)
+}
+
+// enter counts a session that begins, unless the server has ended.
+func (s *Server) enter() bool {
+	s.closeMu.Lock()
+	defer s.closeMu.Unlock()
+	if !s.closed {
+		s.sessions.Add(1)
+	}
+	return !s.closed
+}
+
+// Close ends everything at once. A second time it does nothing.
+func (s *Server) Close() {
+	s.closeSessions()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.endWebhooks(ended) // it has logged what is lost
+	for _, api := range []*auth.API{s.api, s.userAPI} {
+		if api != nil {
+			api.Close()
+		}
+	}
+}
+
+// closeSessions ends what comes in, clients and HTTP requests, at once. A
+// second time it does nothing.
+func (s *Server) closeSessions() {
+	s.closeMu.Lock()
+	again := s.closed
+	s.closed = true
+	s.closeMu.Unlock()
+	if again {
+		return
+	}
+	s.cancel()
+	for _, h := range []*http.Server{s.public, s.admin} {
+		if h != nil {
+			_ = h.Close() // nothing under way matters any more
+		}
+	}
+	for _, l := range []net.Listener{s.listener, s.adminLine} {
+		if l != nil {
+			_ = l.Close() // its server may have closed it
+		}
+	}
+	if s.flushers != nil {
+		s.flushers.KillAll(s.goodbye)
+		s.sessions.Wait()
+		s.flushers.Stop()
+	}
+}

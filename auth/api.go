@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,6 +42,7 @@ type API struct {
 	log       *slog.Logger
 	metrics   *metrics
 	slots     chan struct{} // holds a token per call under way
+	waiting   atomic.Int64  // for a slot
 	warnings  warnings
 }
 

@@ -45,6 +45,10 @@ func (a *API) acquire(ctx context.Context) *Refusal {
 		return nil
 	default:
 	}
+	defer a.waiting.Add(-1)
+	if a.waiting.Add(1) > maxWaiting {
+		return busy()
+	}
 	a.metrics.waiting.Inc()
 	defer a.metrics.waiting.Dec()
 	timer := time.NewTimer(a.cfg.MaxWait)
@@ -53,11 +57,19 @@ func (a *API) acquire(ctx context.Context) *Refusal {
 	case a.slots <- struct{}{}:
 		return nil
 	case <-timer.C:
-		return &Refusal{Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
-			Message: "too many clients wait for the API's authorisation: try again"}
+		return busy()
 	case <-ctx.Done():
 		return canceled()
 	}
+}
+
+// maxWaiting bounds the memory of those who wait; they all would wait for
+// longer than MaxWait.
+const maxWaiting = 50_000
+
+func busy() *Refusal {
+	return &Refusal{Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
+		Message: "too many clients wait for the API's authorisation: try again"}
 }
 
 func canceled() *Refusal {

@@ -3,17 +3,11 @@ package auth
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"unicode/utf8"
 
 	"broadcastd/protocol"
 )
-
-// maxUserID is the longest user id, in characters, as in Pusher.
-const maxUserID = 128
 
 // reply is the object form of a yes. With auth it is signed already, as
 // Laravel's pusher and reverb drivers do; its redis driver leaves that to us
@@ -76,12 +70,12 @@ func (r Request) sign(app Credentials, channelData json.RawMessage) (Grant, *Ref
 	}
 	var grant Grant
 	if channelData != nil {
-		id, info, err := parseMember(unquote(channelData))
+		member, err := protocol.ParseMember(string(unquote(channelData)))
 		if err != nil {
-			return Grant{}, unusable(ReasonNoMember, err.Error())
+			return Grant{}, unusable(ReasonNoMember, "the API's reply: "+err.Error())
 		}
 		if kind.IsPresence() {
-			grant.ChannelData = memberData(id, info)
+			grant.ChannelData = memberData(member)
 		}
 	}
 	grant.Auth = SignChannel(app.Key, app.Secret, r.SocketID, r.Channel, grant.ChannelData)
@@ -102,8 +96,8 @@ func (r Request) passOn(app Credentials, reply reply) (Grant, *Refusal) {
 		return Grant{}, noSecret(r.Channel)
 	}
 	if kind.IsPresence() {
-		if _, _, err := parseMember([]byte(grant.ChannelData)); err != nil {
-			return Grant{}, unusable(ReasonNoMember, err.Error())
+		if _, err := protocol.ParseMember(grant.ChannelData); err != nil {
+			return Grant{}, unusable(ReasonNoMember, "the API's reply: "+err.Error())
 		}
 	}
 	return grant, nil
@@ -115,45 +109,12 @@ func noSecret(channel string) *Refusal {
 		" has no shared_secret: encrypted channels need Laravel's reverb or pusher driver, with an encryption master key, for authorisation")
 }
 
-// parseMember reads {"user_id", "user_info"?}; user_info is returned byte for
-// byte and nil when there is none, an integer user_id by its digits.
-func parseMember(text []byte) (id string, info json.RawMessage, err error) {
-	var member struct {
-		UserID   json.RawMessage `json:"user_id"`
-		UserInfo json.RawMessage `json:"user_info"`
-	}
-	if json.Unmarshal(text, &member) != nil {
-		return "", nil, errors.New(`the API's channel_data is not an object of the form {"user_id", "user_info"}`)
-	}
-	id, err = parseID(member.UserID, "user_id in the API's channel_data")
-	return id, member.UserInfo, err
-}
-
-// parseID reads a user's id, a string or an integer. what names it in errors.
-func parseID(raw json.RawMessage, what string) (string, error) {
-	var id string
-	switch {
-	case json.Unmarshal(raw, &id) == nil: // null leaves it empty
-	case strings.Trim(strings.TrimPrefix(string(raw), "-"), "0123456789") == "":
-		id = string(raw)
-	default:
-		return "", fmt.Errorf("%s is neither a string nor an integer", what)
-	}
-	switch n := utf8.RuneCountInString(id); {
-	case n == 0:
-		return "", fmt.Errorf("%s is missing or empty", what)
-	case n > maxUserID:
-		return "", fmt.Errorf("%s is %d characters long, the limit is %d", what, n, maxUserID)
-	}
-	return id, nil
-}
-
-// memberData writes what parseMember reads, user_id as a string.
-func memberData(id string, info json.RawMessage) string {
-	b := append([]byte(`{"user_id":`), protocol.QuoteData([]byte(id))...)
-	if info != nil {
+// memberData is the channel_data of a member, user_id as a string.
+func memberData(m *protocol.Member) string {
+	b := append([]byte(`{"user_id":`), protocol.QuoteData([]byte(m.UserID))...)
+	if m.Info != nil {
 		b = append(b, `,"user_info":`...)
-		b = append(b, info...)
+		b = append(b, m.Info...)
 	}
 	return string(append(b, '}'))
 }

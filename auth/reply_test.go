@@ -158,10 +158,12 @@ func FuzzGrant(f *testing.F) {
 			t.Errorf("channel_data is not UTF-8: %q", grant.ChannelData)
 		}
 		if data := grant.ChannelData; data != "" && protocol.KindOf(wish.Channel).IsPresence() {
-			id, info, _ := parseMember([]byte(data))
-			again, _, err := parseMember([]byte(memberData(id, info)))
-			if err != nil || again != id {
-				t.Errorf("%q gives user_id %q, written again %q, %v", data, id, again, err)
+			member, err := protocol.ParseMember(data)
+			if err != nil {
+				t.Fatalf("%q was granted: %v", data, err)
+			}
+			if again, err := protocol.ParseMember(memberData(member)); err != nil || again.UserID != member.UserID {
+				t.Errorf("%q is written again as %q, %v", data, memberData(member), err)
 			}
 		}
 	})

@@ -66,9 +66,9 @@ func (r UserRequest) grant(app Credentials, body []byte) (UserGrant, *Refusal) {
 
 // sign signs the API's answer on its behalf, with the id as a string.
 func (r UserRequest) sign(app Credentials, user map[string]json.RawMessage) (UserGrant, *Refusal) {
-	id, err := parseID(user["id"], "id in the API's reply")
+	id, err := protocol.ParseUserID(user["id"])
 	if err != nil {
-		return UserGrant{}, noUser(err.Error())
+		return UserGrant{}, noUser("id in the API's reply " + err.Error())
 	}
 	user["id"] = protocol.QuoteData([]byte(id))
 	data, err := json.Marshal(user)
@@ -92,8 +92,8 @@ func (r UserRequest) passOn(app Credentials, reply map[string]json.RawMessage) (
 	if json.Unmarshal([]byte(grant.UserData), &user) != nil {
 		return UserGrant{}, noUser("user_data in the API's reply is not a JSON object")
 	}
-	if _, err := parseID(user["id"], "id in user_data of the API's reply"); err != nil {
-		return UserGrant{}, noUser(err.Error())
+	if _, err := protocol.ParseUserID(user["id"]); err != nil {
+		return UserGrant{}, noUser("id in user_data of the API's reply " + err.Error())
 	}
 	if user["id"][0] != '"' {
 		return UserGrant{}, noUser("id in user_data of the API's reply is not a string")

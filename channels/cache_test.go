@@ -19,7 +19,7 @@ func TestCacheReplays(t *testing.T) {
 		t.Run(channel, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				hub, sub := newTestHub()
-				member := &Member{UserID: "1"}
+				member := &protocol.Member{UserID: "1"}
 				a, b, c := sub(0), sub(1), sub(0)
 				last := func(s *subscriber) string {
 					seen := s.take()
@@ -57,7 +57,7 @@ func TestCacheReplays(t *testing.T) {
 	}
 }
 
-func subscribe(t *testing.T, hub *Hub, s *subscriber, channel string, m *Member) {
+func subscribe(t *testing.T, hub *Hub, s *subscriber, channel string, m *protocol.Member) {
 	t.Helper()
 	if err := hub.Subscribe(s, channel, m); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"broadcastd/protocol"
 )
 
 // diary is an Observer that writes down what it hears. It is used by one
@@ -35,7 +37,7 @@ func TestObserver(t *testing.T) {
 	_, sub := newTestHub()
 	a, b := sub(0), sub(1)
 	hub := NewHub(a.r, new(atomic.Uint64), Options{CacheTTL: time.Minute, CacheBytes: 1 << 20, Observer: &d, MaxMembers: 1})
-	ann, bob := &Member{UserID: "1"}, &Member{UserID: "2"}
+	ann, bob := &protocol.Member{UserID: "1"}, &protocol.Member{UserID: "2"}
 
 	subscribe(t, hub, a, "presence-x", ann)
 	d.expect(t, "occupied presence-x", "added presence-x 1")
@@ -77,7 +79,7 @@ func TestSubscriptionCount(t *testing.T) {
 		if last := d[len(d)-1]; last != "count jobs 150" {
 			t.Errorf("the observer heard %q last", last)
 		}
-		subscribe(t, hub, sub(1), "presence-x", &Member{UserID: "1"})
+		subscribe(t, hub, sub(1), "presence-x", &protocol.Member{UserID: "1"})
 		if last := d[len(d)-1]; last != "added presence-x 1" {
 			t.Errorf("presence channels have their roster, but the observer heard %q", last)
 		}

@@ -7,6 +7,7 @@
 // connections. What it holds of a channel is one number for each flusher, so
 // that a publish costs what it costs per processor, not per subscriber.
 //
-// Lock order: a shard's lock comes first, a flusher's inbox is locked inside
-// it, and under neither does anything wait or touch a socket.
+// Lock order: a session's lock, which the caller may hold; a shard's or that of
+// [Users]; and inside it the cache's, the [Observer]'s or a flusher's inbox's.
+// Under none of them does anything wait or touch a socket.
 package channels

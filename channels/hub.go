@@ -108,7 +108,7 @@ func (h *Hub) shard(name string) *shard {
 // members hear of a user's first connection. The caller sees to it that a
 // subscriber is in a channel once. A cache channel's last event follows the
 // answer, or pusher:cache_miss.
-func (h *Hub) Subscribe(s Subscriber, name string, member *Member) error {
+func (h *Hub) Subscribe(s Subscriber, name string, member *protocol.Member) error {
 	sh := h.shard(name)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -176,7 +176,7 @@ func (h *Hub) Resubscribe(s Subscriber, name string) {
 }
 
 // Unsubscribe takes s out of a channel that it subscribed to as member.
-func (h *Hub) Unsubscribe(s Subscriber, name string, member *Member) {
+func (h *Hub) Unsubscribe(s Subscriber, name string, member *protocol.Member) {
 	sh := h.shard(name)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

@@ -112,9 +112,9 @@ func BenchmarkJoinLeavePresence(b *testing.B) {
 		b.Run(fmt.Sprintf("members=%d", n), func(b *testing.B) {
 			h := followed(0)
 			for i := range n {
-				h.Subscribe(&idle{protocol.SocketID(i + 1)}, room, &channels.Member{UserID: fmt.Sprint(i)})
+				h.Subscribe(&idle{protocol.SocketID(i + 1)}, room, &protocol.Member{UserID: fmt.Sprint(i)})
 			}
-			s, m := &idle{1 << 40}, &channels.Member{UserID: "joiner"}
+			s, m := &idle{1 << 40}, &protocol.Member{UserID: "joiner"}
 			b.ReportAllocs()
 			for b.Loop() {
 				h.Subscribe(s, room, m)

@@ -1,64 +1,24 @@
 package channels
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"unicode/utf8"
+	"strconv"
 
 	"broadcastd/protocol"
 )
-
-// MaxUserID is the longest user id, in characters, as in Pusher.
-const MaxUserID = 128
-
-// Member is a user of a presence channel, as its signed channel_data says.
-type Member struct {
-	UserID string          `json:"user_id"`
-	Info   json.RawMessage `json:"user_info,omitempty"`
-}
-
-// ParseMember reads channel_data: {"user_id": string or integer, "user_info"?:
-// any JSON}. Integers are kept digit for digit. Its error is fit for the client.
-func ParseMember(channelData string) (*Member, error) {
-	var data map[string]json.RawMessage // a struct would take "USER_ID" too
-	if err := json.Unmarshal([]byte(channelData), &data); err != nil {
-		return nil, fmt.Errorf(`channel_data is not JSON of the form {"user_id", "user_info"}`)
-	}
-	m := &Member{Info: data["user_info"]}
-	switch id := data["user_id"]; {
-	case len(id) > 0 && id[0] == '"':
-		if err := json.Unmarshal(id, &m.UserID); err != nil {
-			return nil, fmt.Errorf("user_id in channel_data is not a string")
-		}
-	case len(id) > 0 && (id[0] == '-' || '0' <= id[0] && id[0] <= '9') && !bytes.ContainsAny(id, ".eE"):
-		m.UserID = string(id)
-	default:
-		return nil, fmt.Errorf("channel_data has no user_id that is a string or an integer")
-	}
-	if err := CheckUserID(m.UserID); err != nil {
-		return nil, fmt.Errorf("user_id in channel_data %w", err)
-	}
-	return m, nil
-}
-
-// CheckUserID reports what is wrong with a user's id, or nil.
-func CheckUserID(id string) error {
-	if n := utf8.RuneCountInString(id); n == 0 || n > MaxUserID {
-		return fmt.Errorf("is %d characters long, it must be 1 to %d", n, MaxUserID)
-	}
-	return nil
-}
 
 // roster is the members of a presence channel. A user is one member, however
 // many connections they have.
 type roster struct {
 	members []*entry
 	byID    map[string]*entry
+	encoded []byte // what encode returned; nil once it has changed
 }
 
+// entry keeps the parts of a member's JSON, since every joiner gets all of
+// them.
 type entry struct {
-	Member
+	userID      string
+	id, info    []byte
 	connections int
 	index       int // in members
 }
@@ -67,24 +27,25 @@ func newRoster() *roster { return &roster{byID: make(map[string]*entry)} }
 
 // add reports whether it was the user's first connection. What a later
 // connection says of the user does not change what the others were told.
-func (r *roster) add(m *Member) bool {
+func (r *roster) add(m *protocol.Member) bool {
 	if e := r.byID[m.UserID]; e != nil {
 		e.connections++
 		return false
 	}
-	e := &entry{Member: *m, connections: 1, index: len(r.members)}
+	e := &entry{userID: m.UserID, id: quote(m.UserID), info: infoOf(m), connections: 1, index: len(r.members)}
 	r.byID[m.UserID] = e
 	r.members = append(r.members, e)
+	r.encoded = nil
 	return true
 }
 
 // full reports whether m would be one member too many.
-func (r *roster) full(max int, m *Member) bool {
+func (r *roster) full(max int, m *protocol.Member) bool {
 	return len(r.members) >= max && r.byID[m.UserID] == nil
 }
 
 // remove reports whether it was the user's last connection.
-func (r *roster) remove(m *Member) bool {
+func (r *roster) remove(m *protocol.Member) bool {
 	e := r.byID[m.UserID]
 	if e.connections--; e.connections > 0 {
 		return false
@@ -95,53 +56,65 @@ func (r *roster) remove(m *Member) bool {
 	r.members[last] = nil
 	r.members = r.members[:last]
 	delete(r.byID, m.UserID)
+	r.encoded = nil
 	return true
 }
 
 // encode is the roster as subscription_succeeded carries it:
 // {"presence":{"ids":[...],"hash":{id: user_info},"count":n}}.
 func (r *roster) encode() []byte {
-	type presence struct {
-		IDs   []string                   `json:"ids"`
-		Hash  map[string]json.RawMessage `json:"hash"`
-		Count int                        `json:"count"`
+	if r.encoded != nil {
+		return r.encoded
 	}
-	p := presence{make([]string, 0, len(r.members)), make(map[string]json.RawMessage, len(r.members)), len(r.members)}
+	size := 64
 	for _, e := range r.members {
-		p.IDs = append(p.IDs, e.UserID)
-		p.Hash[e.UserID] = e.info()
+		size += 2*len(e.id) + len(e.info) + 3
 	}
-	return mustEncode(map[string]presence{"presence": p})
+	b := append(make([]byte, 0, size), `{"presence":{"ids":[`...)
+	for i, e := range r.members {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, e.id...)
+	}
+	b = append(b, `],"hash":{`...)
+	for i, e := range r.members {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, e.id...)
+		b = append(b, ':')
+		b = append(b, e.info...)
+	}
+	b = append(b, `},"count":`...)
+	b = strconv.AppendInt(b, int64(len(r.members)), 10)
+	r.encoded = append(b, "}}"...)
+	return r.encoded
 }
 
-// info is never absent: laravel-echo reads names from the roster's hash.
-func (m *Member) info() json.RawMessage {
+func quote(s string) []byte { return protocol.QuoteData([]byte(s)) }
+
+// infoOf is never absent: laravel-echo reads names from the roster's hash.
+func infoOf(m *protocol.Member) []byte {
 	if len(m.Info) == 0 {
-		return json.RawMessage("null")
+		return []byte("null")
 	}
 	return m.Info
 }
 
-func memberAdded(channel string, m *Member) protocol.Frame {
-	return internalEvent(channel, "pusher_internal:member_added", mustEncode(map[string]any{
-		"user_id": m.UserID, "user_info": m.info(),
-	}))
+func memberAdded(channel string, m *protocol.Member) protocol.Frame {
+	data := append([]byte(`{"user_id":`), quote(m.UserID)...)
+	data = append(data, `,"user_info":`...)
+	data = append(data, infoOf(m)...)
+	return internalEvent(channel, "pusher_internal:member_added", append(data, '}'))
 }
 
-func memberRemoved(channel string, m *Member) protocol.Frame {
-	return internalEvent(channel, "pusher_internal:member_removed", mustEncode(map[string]string{"user_id": m.UserID}))
+func memberRemoved(channel string, m *protocol.Member) protocol.Frame {
+	data := append([]byte(`{"user_id":`), quote(m.UserID)...)
+	return internalEvent(channel, "pusher_internal:member_removed", append(data, '}'))
 }
 
 func internalEvent(channel, name string, data []byte) protocol.Frame {
 	e := protocol.Event{Channel: channel, Name: name, Data: protocol.QuoteData(data)}
 	return e.Frame()
-}
-
-// mustEncode encodes what cannot fail: strings, and JSON that was parsed.
-func mustEncode(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("channels: encoding presence data: " + err.Error())
-	}
-	return b
 }

@@ -68,7 +68,7 @@ func (h *Hub) Users(name string) []string {
 	ids := []string{}
 	if ch := sh.channels[name]; ch != nil && ch.roster != nil {
 		for _, e := range ch.roster.members {
-			ids = append(ids, e.UserID)
+			ids = append(ids, e.userID)
 		}
 	}
 	return ids

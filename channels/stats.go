@@ -8,7 +8,7 @@ import (
 
 // Stats counts a hub's channels and subscriptions by kind of channel.
 type Stats struct {
-	kinds [16]Count
+	kinds [16]Count // by protocol.Kind, of which there are fewer
 }
 
 // Count is what there is of one kind of channel.

@@ -11,7 +11,6 @@ const (
 	CloseProtocolError       CloseCode = 1002
 	CloseUnsupportedData     CloseCode = 1003
 	CloseInvalidUTF8         CloseCode = 1007
-	CloseMessageTooBig       CloseCode = 1009
 	CloseAppNotFound         CloseCode = 4001
 	ClosePathNotFound        CloseCode = 4005
 	CloseInvalidVersion      CloseCode = 4006

@@ -1,6 +1,9 @@
 package protocol
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // Frame is a WebSocket frame, or several in a row, ready to be written:
 // header included, unmasked as servers send them. It is shared by all its
@@ -56,7 +59,7 @@ func PingFrame() Frame { return Frame{finPing, 0} }
 // what a control frame holds, 123 bytes.
 func CloseFrame(code CloseCode, reason string) Frame {
 	if len(reason) > 123 {
-		reason = reason[:123]
+		reason = strings.ToValidUTF8(reason[:123], "") // not within a character
 	}
 	b := make([]byte, 4, 4+len(reason))
 	b[0] = finClose

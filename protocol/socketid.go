@@ -13,8 +13,8 @@ const maxIDPart = 1_000_000_000
 // so that a fan-out compares one word. Zero is nobody.
 type SocketID uint64
 
-// NewSocketID makes an id of 60 random bits. The caller sees to it that no
-// two connections share one.
+// NewSocketID makes an id of 64 random bits, some 60 of which survive. That two
+// of a million connections share one has a chance of 1 in 2 million.
 func NewSocketID(random uint64) SocketID {
 	hi := random>>32%maxIDPart + 1
 	lo := random&0xffffffff%maxIDPart + 1

@@ -37,6 +37,10 @@ func devRedis(ctx context.Context, cfg *config.Config, out io.Writer) (stop func
 func printDevHelp(out io.Writer, cfg config.Config, addr net.Addr) {
 	app := cfg.AllApps()[0]
 	_, port, _ := net.SplitHostPort(addr.String())
+	secret := "(the one that is configured)"
+	if app.Secret == config.DevSecret {
+		secret = app.Secret
+	}
 	prefix := ""
 	if sources := redisSources(cfg); len(sources) > 0 {
 		prefix = sources[0].Prefix
@@ -71,5 +75,5 @@ Send it an event:
 
     redis-cli publish %[6]sjobs.discovery '{"event":"job.posted","data":{"id":1},"socket":null}'
 
-`, port, app.ID, app.Key, app.Secret, cfg.Path, prefix)
+`, port, app.ID, app.Key, secret, cfg.Path, prefix)
 }

@@ -45,7 +45,7 @@ environment (BROADCASTD_*, and Reverb's REVERB_* and REDIS_*), and by flags.
 // start runs the daemon until ctx ends. Its parts are made in order of
 // dependency and end in reverse.
 func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.Writer) error {
-	log := newLogger(cfg.Log, stderr)
+	log := newLogger(cfg.Log, cfg.Debug, stderr)
 	if dev {
 		stop, err := devRedis(ctx, &cfg, stdout)
 		if err != nil {
@@ -159,9 +159,12 @@ func redisSources(cfg config.Config) []redisbridge.Source {
 	return sources
 }
 
-func newLogger(c config.Log, w io.Writer) *slog.Logger {
+func newLogger(c config.Log, debug bool, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.Level)) // validated with the configuration
+	if debug {
+		level = min(level, slog.LevelInfo) // at which messages are printed
+	}
 	o := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))

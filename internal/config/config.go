@@ -101,6 +101,8 @@ type App struct {
 	MaxEventSize   int           `yaml:"max_event_size" kind:"size"`   // bytes of an event's data
 	// MaxOutbox bounds what waits for a client that reads too slowly, bytes.
 	MaxOutbox int `yaml:"max_outbox" kind:"size"`
+	// MaxSubscriptions bounds the channels of one connection; 0: no limit.
+	MaxSubscriptions int `yaml:"max_subscriptions"`
 	// AcceptClientEventsFrom is members, all or none.
 	AcceptClientEventsFrom string `yaml:"accept_client_events_from"`
 	// MaxClientEvents is how many a connection may send a second; 0: no limit.

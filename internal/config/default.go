@@ -35,6 +35,7 @@ func Default() Config {
 			MaxMessageSize:         100 << 10,
 			MaxEventSize:           100 << 10,
 			MaxOutbox:              1 << 20,
+			MaxSubscriptions:       1000,
 			AcceptClientEventsFrom: "members",
 			MaxClientEvents:        10,
 			MaxPresenceMembers:     10000,

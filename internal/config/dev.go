@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// DevSecret is the secret of the app that --dev makes up, and no secret.
+const DevSecret = "app-secret"
+
 // dev makes a configuration that needs nothing: it listens on this machine
 // only, and has an app. As a flag it overrides the file's host; another host
 // in a flag or a variable is a contradiction that the user must solve.
@@ -22,7 +25,7 @@ func (l *loader) dev() {
 	if len(l.cfg.AllApps()) > 0 {
 		return
 	}
-	l.cfg.App.ID, l.cfg.App.Key, l.cfg.App.Secret = "app-id", "app-key", "app-secret"
+	l.cfg.App.ID, l.cfg.App.Key, l.cfg.App.Secret = "app-id", "app-key", DevSecret
 	for _, path := range []string{"app.id", "app.key", "app.secret"} {
 		l.from[path] = originDev
 	}

@@ -23,7 +23,7 @@ func TestEnvironmentSetsEverySetting(t *testing.T) {
 		"auth.max_wait":       "9m",
 		"app.id":              "1", "app.key": "key", "app.secret": secret,
 		"app.allowed_origins": "*.example.com", "app.ping_interval": "9", "app.activity_timeout": "9", "app.pong_timeout": "9",
-		"app.max_connections": "9", "app.max_message_size": "9B", "app.max_event_size": "9KB", "app.max_outbox": "9MB",
+		"app.max_connections": "9", "app.max_message_size": "9B", "app.max_event_size": "9KB", "app.max_outbox": "9MB", "app.max_subscriptions": "9",
 		"app.accept_client_events_from": "none", "app.max_client_events_per_second": "9",
 		"app.max_presence_members": "9", "app.max_user_info": "9", "app.cache_ttl": "9", "app.cache_size": "9",
 		"app.subscription_count":    "true",

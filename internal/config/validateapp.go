@@ -65,6 +65,7 @@ func (v *validator) app(path string, a *App) {
 	if a.MaxOutbox < a.MaxEventSize {
 		v.fail(path+".max_outbox", "%s is less than one event of max_event_size, %s", displaySize(a.MaxOutbox), displaySize(a.MaxEventSize))
 	}
+	v.atLeast(path+".max_subscriptions", a.MaxSubscriptions, 0)
 	v.oneOf(path+".accept_client_events_from", a.AcceptClientEventsFrom, "members", "all", "none")
 	v.atLeast(path+".max_client_events_per_second", a.MaxClientEvents, 0)
 	v.atLeast(path+".max_presence_members", a.MaxPresenceMembers, 0)
@@ -106,6 +107,8 @@ func (v *validator) origin(path, pattern string) {
 	switch {
 	case !valid:
 		v.fail(path, "%s is not a host name, nor a pattern of one such as *.example.com", quote(pattern))
+	case pattern != "*" && strings.Trim(pattern, "*.") == "":
+		v.fail(path, "%s matches every site; write \"*\" if that is meant", quote(pattern))
 	case host != pattern:
 		v.fail(path, "%s must be a host only, without scheme, port and path; write %q", quote(pattern), host)
 	}

@@ -51,7 +51,7 @@ func (s *Server) signed(h func(c call) (any, error)) http.HandlerFunc {
 			no = &apiError{http.StatusInternalServerError, "internal", "internal error"}
 			s.log.Error("request failed", "err", err)
 		}
-		s.metrics.refusedEvents.WithLabelValues(no.reason).Inc()
+		s.metrics.refusedRequests.WithLabelValues(no.reason).Inc()
 		writeError(w, no.status, no.text)
 	}
 }

@@ -48,3 +48,34 @@ func TestAskingIsBounded(t *testing.T) {
 	ask("private-user.7")
 	c.want(`{"event":"pusher_internal:subscription_succeeded","channel":"private-user.7","data":"{}"}`)
 }
+
+func TestSubscriptionsAreBounded(t *testing.T) {
+	t.Parallel()
+	d := start(t, func(c *config.Config) { c.App.MaxSubscriptions = 2 })
+	c := d.connect(t)
+	c.subscribe("a", "private-b")
+	c.send(c.subscription("c", ""))
+	c.wantRefused("c", "LimitReached", http.StatusForbidden)
+	c.send(c.subscription("a", "")) // again
+	c.want(`{"event":"pusher_internal:subscription_succeeded","channel":"a","data":"{}"}`)
+	c.unsubscribe("a")
+	c.subscribe("c")
+}
+
+// TestTokenNeedsAuthorization: a token that the API would not get to see is no
+// credential.
+func TestTokenNeedsAuthorization(t *testing.T) {
+	t.Parallel()
+	api := startAPI(t)
+	d := start(t, func(c *config.Config) {
+		c.Auth.Endpoint = api.url
+		c.Auth.Headers = []string{"Cookie"}
+	})
+	c := d.open(t, appTarget+"&token="+token)
+	c.wantEstablished()
+	c.send(`{"event":"pusher:subscribe","data":{"channel":"private-user.7"}}`)
+	c.wantRefused("private-user.7", "AuthError", http.StatusUnauthorized)
+	if n := len(api.called()); n != 0 {
+		t.Errorf("the API was asked %d times", n)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"broadcastd/auth"
 	"broadcastd/internal/socket"
 	"broadcastd/protocol"
 )
@@ -19,7 +20,9 @@ type metrics struct {
 	disconnections       *prometheus.CounterVec
 	refusedSubscriptions *prometheus.CounterVec
 	events               *prometheus.CounterVec
-	refusedEvents        *prometheus.CounterVec
+	unheard              *prometheus.CounterVec
+	refusedSignins       *prometheus.CounterVec
+	refusedRequests      *prometheus.CounterVec
 	plainEvents          *prometheus.CounterVec
 	httpRequests         *prometheus.CounterVec
 	delivery             prometheus.Histogram
@@ -43,8 +46,12 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 			Name: "broadcastd_subscriptions_refused_total", Help: "Subscriptions refused, by reason."}, []string{"reason"}),
 		events: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_events_total", Help: "Events accepted, once for each channel, by source."}, []string{"app", "source"}),
-		refusedEvents: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "broadcastd_http_events_refused_total", Help: "Requests of the HTTP API refused, by reason."}, []string{"reason"}),
+		unheard: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_events_unheard_total", Help: "Accepted events for channels that had no subscriber, by source."}, []string{"app", "source"}),
+		refusedSignins: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_signins_refused_total", Help: "Sign-ins refused, by reason."}, []string{"reason"}),
+		refusedRequests: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_http_api_refused_total", Help: "Requests of the HTTP API refused, by reason."}, []string{"reason"}),
 		plainEvents: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_plain_events_total", Help: "Events for encrypted channels that were not encrypted."}, []string{"app", "source"}),
 		httpRequests: f.NewCounterVec(prometheus.CounterOpts{
@@ -57,6 +64,11 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 	}
 	for _, r := range socket.Reasons() {
 		m.disconnections.WithLabelValues(r.Label)
+	}
+	for _, reason := range auth.SignatureReasons() {
+		m.refusedRequests.WithLabelValues(reason)
+		m.refusedSubscriptions.WithLabelValues(reason)
+		m.refusedSignins.WithLabelValues(reason)
 	}
 	return m
 }

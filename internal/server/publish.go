@@ -52,6 +52,8 @@ func (s *Server) publish(source Source, a *app, e *protocol.Event, received time
 	if protocol.KindOf(e.Channel).IsEncrypted() && !protocol.LooksEncrypted(e.Data) {
 		s.warnPlain(source, a)
 	}
-	a.hub.Publish(e, received)
+	if a.hub.Publish(e, received) == 0 {
+		s.metrics.unheard.WithLabelValues(a.ID, string(source)).Inc()
+	}
 	s.metrics.events.WithLabelValues(a.ID, string(source)).Inc()
 }

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"broadcastd/channels"
 	"broadcastd/internal/socket"
 	"broadcastd/protocol"
 )
@@ -38,7 +37,7 @@ type session struct {
 // subscription is a channel that the client is in or, while pending, has asked
 // the API for.
 type subscription struct {
-	member  *channels.Member
+	member  *protocol.Member
 	pending bool
 	cancel  context.CancelFunc // of a pending one
 }
@@ -152,7 +151,7 @@ func (ses *session) mayWhisper() bool {
 
 // memberOf tells whether the client is in a channel, and as whom if it is a
 // presence channel.
-func (ses *session) memberOf(channel string) (member *channels.Member, joined bool) {
+func (ses *session) memberOf(channel string) (member *protocol.Member, joined bool) {
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	sub := ses.subscriptions[channel]

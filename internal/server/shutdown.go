@@ -23,7 +23,9 @@ const (
 // Shutdown stops accepting, tells clients to reconnect, lets what was sent to
 // them be written and webhooks be told, and ends within ctx's deadline.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.closeMu.Lock()
 	s.draining.Store(true)
+	s.closeMu.Unlock()
 	defer s.Close()
 
 	requests, cancel := context.WithTimeout(ctx, requestTime)
@@ -39,7 +41,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.flushers.CloseAll(s.goodbye)
 	gone := make(chan struct{})
 	go func() { s.sessions.Wait(); close(gone) }()
-	gently, cancel := beforeDeadline(ctx, killTime)
+	gently, cancel := beforeDeadline(ctx)
 	defer cancel()
 	select {
 	case <-gone:
@@ -50,22 +52,25 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(err, s.endWebhooks(ctx))
 }
 
-// beforeDeadline ends earlier than ctx by d.
-func beforeDeadline(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+// beforeDeadline ends earlier than ctx, by killTime or a quarter of what is
+// left.
+func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if t, ok := ctx.Deadline(); ok {
-		return context.WithDeadline(ctx, t.Add(-d))
+		return context.WithDeadline(ctx, t.Add(-min(killTime, time.Until(t)/4)))
 	}
 	return context.WithCancel(ctx)
 }
 
-// enter counts a session that begins, unless the server has ended.
+// enter counts a session that begins, unless the server is ending: Shutdown
+// waits for those that are there.
 func (s *Server) enter() bool {
 	s.closeMu.Lock()
 	defer s.closeMu.Unlock()
-	if !s.closed {
-		s.sessions.Add(1)
+	if s.closed || s.draining.Load() {
+		return false
 	}
-	return !s.closed
+	s.sessions.Add(1)
+	return true
 }
 
 // Close ends everything at once. A second time it does nothing.

@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 
 	"broadcastd/auth"
 	"broadcastd/channels"
-	"broadcastd/internal/socket"
 	"broadcastd/protocol"
 )
 
@@ -29,12 +27,13 @@ func (ses *session) signin(data json.RawMessage) {
 	err = auth.VerifyUser(req.Auth, ses.app.Key, ses.app.Secret, ses.conn.SocketID(), req.UserData)
 	if err != nil {
 		no := refusalOf(err)
-		ses.server.metrics.refusedSubscriptions.WithLabelValues(no.Reason).Inc()
+		ses.server.metrics.refusedSignins.WithLabelValues(no.Reason).Inc()
 		ses.fail(protocol.CloseUnauthorized, "pusher:signin: "+no.Message)
 		return
 	}
 	u, cut, err := parseUser(req.UserData)
 	if err != nil {
+		ses.server.metrics.refusedSignins.WithLabelValues("user_data").Inc()
 		ses.fail(protocol.CloseUnauthorized, "pusher:signin: "+err.Error())
 		return
 	}
@@ -61,19 +60,19 @@ func parseUser(text string) (u *user, cut bool, err error) {
 	var data map[string]json.RawMessage // a struct would take "ID" too
 	u = new(user)
 	var watchlist []string
-	err = errors.Join(json.Unmarshal([]byte(text), &data), member(data, "id", &u.id), member(data, "watchlist", &watchlist))
+	err = errors.Join(json.Unmarshal([]byte(text), &data), decodeField(data, "id", &u.id), decodeField(data, "watchlist", &watchlist))
 	if err != nil {
 		return nil, false, fmt.Errorf(`user_data is not JSON of the form {"id", "watchlist"}`)
 	}
-	if err := channels.CheckUserID(u.id); err != nil {
+	if err := protocol.CheckUserID(u.id); err != nil {
 		return nil, false, fmt.Errorf("the id in user_data %w", err)
 	}
 	u.watchlist, cut = channels.Watchlist(watchlist)
 	return u, cut, nil
 }
 
-// member decodes one member of an object, if it is there.
-func member(object map[string]json.RawMessage, name string, into any) error {
+// decodeField decodes one field of an object, if it is there.
+func decodeField(object map[string]json.RawMessage, name string, into any) error {
 	if text, ok := object[name]; ok {
 		return json.Unmarshal(text, into)
 	}
@@ -88,44 +87,4 @@ func (ses *session) signout() {
 	ses.app.users.Exit(ses.conn, ses.user.id, ses.user.watchlist)
 	ses.app.present.remove(ses.user.id, ses)
 	ses.user = nil
-}
-
-// presentUsers finds the sessions of a user, signed in or member of a presence
-// channel: Pusher terminates the former, Reverb the latter.
-type presentUsers struct {
-	mu   sync.Mutex // guards byID
-	byID map[string]map[*session]int
-}
-
-func (p *presentUsers) add(id string, ses *session) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.byID == nil {
-		p.byID = make(map[string]map[*session]int)
-	}
-	if p.byID[id] == nil {
-		p.byID[id] = make(map[*session]int)
-	}
-	p.byID[id][ses]++
-}
-
-func (p *presentUsers) remove(id string, ses *session) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	sessions := p.byID[id]
-	if sessions[ses]--; sessions[ses] == 0 {
-		delete(sessions, ses)
-	}
-	if len(sessions) == 0 {
-		delete(p.byID, id)
-	}
-}
-
-// terminate closes all of a user's connections.
-func (p *presentUsers) terminate(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for ses := range p.byID[id] {
-		ses.conn.Close(socket.ReasonTerminated)
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 
 	"broadcastd/auth"
-	"broadcastd/channels"
 	"broadcastd/protocol"
 )
 
@@ -66,18 +65,18 @@ func (ses *session) subscribeSigned(req protocol.Subscribe) {
 
 // memberFor reads channel_data, signed or given by the API, where the channel
 // has members; elsewhere it is nil.
-func (a *app) memberFor(channel, channelData string) (*channels.Member, error) {
+func (a *app) memberFor(channel, channelData string) (*protocol.Member, error) {
 	if !protocol.KindOf(channel).IsPresence() {
 		return nil, nil
 	}
-	member, err := channels.ParseMember(channelData)
+	member, err := protocol.ParseMember(channelData)
 	if err == nil && a.MaxUserInfo > 0 && len(member.Info) > a.MaxUserInfo {
 		return nil, fmt.Errorf("user_info in channel_data is %d bytes, the limit is %d", len(member.Info), a.MaxUserInfo)
 	}
 	return member, err
 }
 
-func (ses *session) join(channel string, member *channels.Member) {
+func (ses *session) join(channel string, member *protocol.Member) {
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	ses.joinLocked(channel, member)
@@ -85,7 +84,7 @@ func (ses *session) join(channel string, member *channels.Member) {
 
 // joinLocked puts the client into a channel. A second time changes nothing,
 // and is answered again. ses.mu must be held.
-func (ses *session) joinLocked(channel string, member *channels.Member) {
+func (ses *session) joinLocked(channel string, member *protocol.Member) {
 	if ses.ended {
 		return
 	}
@@ -96,6 +95,9 @@ func (ses *session) joinLocked(channel string, member *channels.Member) {
 	}
 	if sub != nil {
 		sub.cancel() // the client has brought a signature meanwhile
+	} else if ses.full() {
+		ses.refuseFull(channel)
+		return
 	}
 	if err := ses.app.hub.Subscribe(ses.conn, channel, member); err != nil {
 		delete(ses.subscriptions, channel)
@@ -106,6 +108,18 @@ func (ses *session) joinLocked(channel string, member *channels.Member) {
 	if member != nil {
 		ses.app.present.add(member.UserID, ses)
 	}
+}
+
+// full reports whether the client is in as many channels as it may. ses.mu
+// must be held.
+func (ses *session) full() bool {
+	max := ses.app.MaxSubscriptions
+	return max > 0 && len(ses.subscriptions) >= max
+}
+
+func (ses *session) refuseFull(channel string) {
+	ses.refuse(channel, "too_many", typeLimit, http.StatusForbidden,
+		fmt.Sprintf("the connection has %d subscriptions, and may not have more", ses.app.MaxSubscriptions))
 }
 
 // isUser reports whether the client has signed in as the user.
@@ -138,6 +152,9 @@ func (ses *session) ask(channel string) {
 		return // it will be answered
 	case sub != nil:
 		ses.app.hub.Resubscribe(ses.conn, channel)
+		return
+	case ses.full():
+		ses.refuseFull(channel)
 		return
 	case ses.asking == maxAsking:
 		ses.refuse(channel, "too_many", typeLimit, http.StatusTooManyRequests,
@@ -222,25 +239,4 @@ func (ses *session) drop(channel string, sub *subscription) {
 func (ses *session) refuse(channel, reason, kind string, status int, text string) {
 	ses.server.metrics.refusedSubscriptions.WithLabelValues(reason).Inc()
 	ses.conn.Send(protocol.SubscriptionError(channel, kind, text, status))
-}
-
-// credentialsOf copies what the API may see of a handshake: the configured
-// headers. It is nil when nothing in them tells who the client is. Cookies
-// count only for apps that name their origins, since a browser sends them
-// along whatever site opened the socket. Browsers can't set headers, so a
-// token may come in the query.
-func (s *Server) credentialsOf(a *app, r *http.Request) http.Header {
-	header := make(http.Header)
-	for _, name := range s.cfg.Auth.Headers {
-		if v := r.Header.Values(name); len(v) > 0 && (http.CanonicalHeaderKey(name) != "Cookie" || !a.anyOrigin()) {
-			header[http.CanonicalHeaderKey(name)] = v
-		}
-	}
-	if token := r.URL.Query().Get("token"); token != "" && header.Get("Authorization") == "" {
-		header.Set("Authorization", "Bearer "+token)
-	}
-	if header.Get("Authorization") == "" && header.Get("Cookie") == "" {
-		return nil
-	}
-	return header
 }

@@ -17,15 +17,28 @@ func (s *Server) traceOut(id protocol.SocketID, f protocol.Frame) {
 	if _, greeting, ok := bytes.Cut(f, []byte("\r\n\r\n")); ok {
 		f = greeting // behind the handshake's response
 	}
+	if f.IsClose() && len(f) >= 4 {
+		s.log.Info("close out", "socket", id.String(), "code", int(f[2])<<8|int(f[3]), "reason", string(f[4:]))
+	}
 	if text := f.Payload(); text != nil {
-		s.log.Info("message out", "socket", id.String(), "message", string(text))
+		s.log.Info("message out", "socket", id.String(), "message", string(mask(text)))
 	}
 }
 
-// secret matches a JSON member whose value must not be printed, also within a
-// string that holds JSON.
-var secret = regexp.MustCompile(`(?i)(\\*"(?:auth|token|shared_secret|authorization|password|cookie)\\*"\s*:\s*\\*")((?:[^"\\]|\\[^"])*)`)
+// secretName is part of the name of what must not be printed.
+const secretName = `[a-z_-]*(?:auth|token|secret|password|cookie)[a-z_-]*`
+
+// Secrets are strings and numbers, in JSON and in JSON within a JSON string,
+// where each quote has a backslash and each backslash another one.
+var (
+	secret       = regexp.MustCompile(`(?i)("` + secretName + `"\s*:\s*)("(?:[^"\\]|\\.)*"|[0-9][^,}\]]*)`)
+	secretWithin = regexp.MustCompile(`(?i)(\\"` + secretName + `\\"\s*:\s*)(\\"(?:[^"\\]|\\\\(?:\\"|\\\\|[^\\"])|\\[^"\\])*\\"|[0-9][^,}\]]*)`)
+)
 
 func mask(text []byte) []byte {
-	return secret.ReplaceAll(bytes.ToValidUTF8(text, []byte("\ufffd")), []byte("${1}******"))
+	text = bytes.ToValidUTF8(text, []byte("\ufffd"))
+	for _, re := range []*regexp.Regexp{secret, secretWithin} {
+		text = re.ReplaceAll(text, []byte("${1}******"))
+	}
+	return text
 }

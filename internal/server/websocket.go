@@ -37,15 +37,16 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	id := protocol.NewSocketID(rand.Uint64())
 	conn, err := s.flushers.Upgrade(w, r, id, protocol.Established(id, int(a.ActivityTimeout/time.Second)), a.limits)
 	if err != nil {
-		return // answered by Upgrade: it was no WebSocket handshake
+		s.metrics.refusedConnections.WithLabelValues("no_handshake").Inc()
+		return // answered by Upgrade
 	}
 	s.metrics.connections.WithLabelValues(a.ID).Inc()
 	if s.ctx.Err() != nil {
 		conn.Close(s.goodbye) // Shutdown may have missed it
 	}
 	ses := newSession(s, a, conn, r)
+	defer ses.end()
 	reason := conn.Serve(ses.message)
-	ses.end()
 	s.metrics.disconnections.WithLabelValues(reason.Label).Inc()
 }
 
@@ -93,6 +94,7 @@ var refusedLimits = &socket.Limits{
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 	conn, err := s.flushers.Upgrade(w, r, 0, protocol.Error(no.code, no.text), refusedLimits)
 	if err != nil {
+		s.metrics.refusedConnections.WithLabelValues("no_handshake").Inc()
 		return // answered by Upgrade
 	}
 	s.metrics.refusedConnections.WithLabelValues(no.label).Inc()

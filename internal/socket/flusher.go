@@ -21,6 +21,7 @@ type Flusher struct {
 	done   chan struct{}
 
 	delivered, bytes atomic.Int64
+	killed           atomic.Pointer[Reason] // all connections are to end at once
 
 	mu      sync.Mutex // guards the following
 	inbox   []work
@@ -30,7 +31,8 @@ type Flusher struct {
 	taken    []work // the inbox of the round before, its memory to be used again
 	topics   topics
 	conns    []*Conn
-	swept    int // index into conns at which the next sweep goes on
+	ending   bool // killed was seen
+	swept    int  // index into conns at which the next sweep goes on
 	touched  []*Conn
 	received []time.Time
 	spare    [][]protocol.Frame
@@ -50,7 +52,7 @@ const (
 	opBroadcast
 	opClose
 	opCloseAll
-	opKillAll
+	opWake // look at killed
 	opWritten
 )
 
@@ -131,6 +133,11 @@ func (f *Flusher) run() {
 			return
 		}
 		for f.round() {
+			select { // a flood must not keep silent clients from being noticed
+			case <-ticker.C:
+				f.keepAlive()
+			default:
+			}
 		}
 	}
 }
@@ -164,11 +171,14 @@ func (f *Flusher) round() bool {
 }
 
 func (f *Flusher) do(w *work) {
+	if reason := f.killed.Load(); reason != nil {
+		f.doKilled(w, reason)
+		return
+	}
 	c := w.conn
 	switch w.op {
 	case opAttach:
-		c.index = len(f.conns)
-		f.conns = append(f.conns, c)
+		f.attach(c)
 		f.enqueue(c, w.frame)
 	case opDetach:
 		f.detach(c)
@@ -192,13 +202,33 @@ func (f *Flusher) do(w *work) {
 			c.ended.CompareAndSwap(nil, w.reason)
 			f.close(c)
 		}
-	case opKillAll:
-		for _, c := range f.conns {
-			f.kill(c, w.reason)
-		}
+	case opWake:
 	case opWritten:
 		f.written(c, w.n, w.err)
 	}
+}
+
+// doKilled works off what an inbox still holds once everything is to end: an
+// end must not wait for a backlog.
+func (f *Flusher) doKilled(w *work, reason *Reason) {
+	if !f.ending {
+		f.ending = true
+		for _, c := range f.conns {
+			f.kill(c, reason)
+		}
+	}
+	switch w.op {
+	case opAttach:
+		f.attach(w.conn)
+		f.kill(w.conn, reason)
+	case opDetach:
+		f.detach(w.conn)
+	}
+}
+
+func (f *Flusher) attach(c *Conn) {
+	c.index = len(f.conns)
+	f.conns = append(f.conns, c)
 }
 
 func (f *Flusher) broadcast(w *work) {
@@ -246,7 +276,8 @@ func (f *Flusher) enqueue(c *Conn, frame protocol.Frame) bool {
 }
 
 // over reports whether another frame would exceed the outbox's bound. An
-// empty outbox takes any frame.
+// empty outbox takes any frame, and one that is on its way doesn't count: a
+// large frame is no client's fault.
 func (c *Conn) over(frame protocol.Frame) bool {
 	waiting := c.out.size + c.inFlight
 	return waiting > 0 && waiting+len(frame) > c.limits.MaxOutbox

@@ -76,8 +76,14 @@ func (fs *Flushers) Wait() {
 // CloseAll ends every connection as [Conn.Close] does.
 func (fs *Flushers) CloseAll(reason *Reason) { fs.pushAll(work{op: opCloseAll, reason: reason}) }
 
-// KillAll ends every connection at once, whatever is still to be written.
-func (fs *Flushers) KillAll(reason *Reason) { fs.pushAll(work{op: opKillAll, reason: reason}) }
+// KillAll ends every connection at once, whatever is still to be written, and
+// those that come later.
+func (fs *Flushers) KillAll(reason *Reason) {
+	for _, f := range fs.all {
+		f.killed.Store(reason)
+	}
+	fs.pushAll(work{op: opWake})
+}
 
 func (fs *Flushers) pushAll(w work) {
 	for _, f := range fs.all {

@@ -86,7 +86,7 @@ const (
 )
 
 func (o *outbox) release(spare *[][]protocol.Frame) {
-	if cap(o.frames) <= maxSpareCap && len(*spare) < maxSpare {
+	if o.frames != nil && cap(o.frames) <= maxSpareCap && len(*spare) < maxSpare {
 		clear(o.frames)
 		*spare = append(*spare, o.frames[:0])
 	}

@@ -33,10 +33,11 @@ var (
 	ReasonRateLimit   = &Reason{"rate_limit", protocol.CloseOverCapacity, "too many messages"}
 )
 
-// Reasons lists them all, for metrics that must exist before they are used.
+// Reasons lists those of connections that were accepted, for metrics that must
+// exist before they are used.
 func Reasons() []*Reason {
 	return []*Reason{
 		ReasonClient, ReasonLost, ReasonProtocol, ReasonUnmasked, ReasonBinary, ReasonUTF8, ReasonTooBig,
-		ReasonSlow, ReasonPongTimeout, ReasonShutdown, ReasonRefused, ReasonRateLimit, ReasonTerminated,
+		ReasonSlow, ReasonPongTimeout, ReasonShutdown, ReasonRateLimit, ReasonTerminated,
 	}
 }

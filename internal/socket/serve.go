@@ -18,6 +18,7 @@ import (
 // Serve reads until the connection ends and tells why it did. It calls handle,
 // one message after the other, with text that is only valid during the call.
 func (c *Conn) Serve(handle func(message []byte)) *Reason {
+	defer c.flusher.push(work{op: opDetach, conn: c}) // even if handle panics
 	reason := c.read(handle)
 	c.Close(reason)
 	if reason != ReasonLost && reason != ReasonClient {
@@ -25,7 +26,6 @@ func (c *Conn) Serve(handle func(message []byte)) *Reason {
 		_, _ = io.Copy(io.Discard, c.nc)
 	}
 	_ = c.ws.CloseNow() // frees the library's side; ours is closed by detach
-	c.flusher.push(work{op: opDetach, conn: c})
 	return c.ended.Load()
 }
 

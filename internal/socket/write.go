@@ -46,6 +46,10 @@ func (f *Flusher) flush(c *Conn) {
 	}
 }
 
+// portion is what a client has writeTimeout for, in bytes, so that a slow but
+// steady one is kept.
+const portion = 64 << 10
+
 // catchUp gives all that is waiting to a goroutine, which may block.
 func (f *Flusher) catchUp(c *Conn) {
 	frames := make(net.Buffers, len(c.out.frames))
@@ -57,18 +61,57 @@ func (f *Flusher) catchUp(c *Conn) {
 	if c.state == closing {
 		timeout = linger
 	}
-	c.inFlight = c.out.size
+	if len(frames) > 1 { // see over
+		c.inFlight = c.out.size
+	}
 	c.writing = true
+	steady := c.state == open
 	c.out.release(&f.spare)
 	// Not in the goroutine, where it could undo the shorter one of close.
 	err := c.nc.SetWriteDeadline(time.Now().Add(timeout))
 	f.writers.Go(func() {
-		var n int64
-		if err == nil {
-			n, err = frames.WriteTo(c.nc)
+		n := 0
+		for err == nil && len(frames) > 0 {
+			var m int64
+			part := cut(&frames)
+			m, err = part.WriteTo(c.nc)
+			n += int(m)
+			if err == nil && steady {
+				steady, err = c.allow(writeTimeout)
+			}
 		}
-		f.push(work{op: opWritten, conn: c, n: int(n), err: err})
+		f.push(work{op: opWritten, conn: c, n: n, err: err})
 	})
+}
+
+// cut takes a portion off frames.
+func cut(frames *net.Buffers) net.Buffers {
+	var part net.Buffers
+	for room := portion; room > 0 && len(*frames) > 0; {
+		first := &(*frames)[0]
+		if len(*first) > room {
+			part = append(part, (*first)[:room])
+			*first = (*first)[room:]
+			break
+		}
+		room -= len(*first)
+		part = append(part, *first)
+		*frames = (*frames)[1:]
+	}
+	return part
+}
+
+// allow gives the client time for the next portion, unless the connection is
+// told to end meanwhile: then what close allows is all.
+func (c *Conn) allow(timeout time.Duration) (steady bool, err error) {
+	if c.Done() {
+		return false, nil
+	}
+	err = c.nc.SetWriteDeadline(time.Now().Add(timeout))
+	if err == nil && c.Done() { // close may have been before us
+		return false, c.nc.SetWriteDeadline(time.Now().Add(linger))
+	}
+	return true, err
 }
 
 // written is how a catchUp ended.

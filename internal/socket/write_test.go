@@ -1,0 +1,110 @@
+package socket
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCut(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for range 100 {
+		var frames net.Buffers
+		var want, got []byte
+		for range rnd.IntN(20) {
+			frame := bytes.Repeat([]byte{byte(rnd.IntN(256))}, 1+rnd.IntN(2*portion))
+			frames = append(frames, frame)
+			want = append(want, frame...)
+		}
+		for len(frames) > 0 {
+			part := bytes.Join(cut(&frames), nil)
+			if len(part) == 0 || len(part) > portion {
+				t.Fatalf("a portion has %d bytes", len(part))
+			}
+			got = append(got, part...)
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatal("the portions are not what was cut")
+		}
+	}
+}
+
+// TestLargeFrame exceeds the outbox with one frame, which is not the client's
+// fault, and must not make the next one fatal.
+func TestLargeFrame(t *testing.T) {
+	limits := generous()
+	limits.MaxOutbox = 64 << 10
+	ts := newTestServer(t, limits, nil)
+	ws, c := ts.dial(t)
+	large := strings.Repeat("x", 12<<20) // more than the kernel takes
+	c.Send(text(large))
+	waitFor(t, func() bool { return ts.flushers.Backlog() == 0 })
+	c.Send(text("small"))
+	waitFor(t, func() bool { return ts.flushers.Backlog() == 0 })
+	if got := read(t, ws); got != large {
+		t.Errorf("got %d bytes, want %d", len(got), len(large))
+	}
+	if got := read(t, ws); got != "small" {
+		t.Errorf("got %.20s", got)
+	}
+}
+
+// TestKilledFlusherDropsItsBacklog: an end at once must not wait for what is
+// still to be broadcast.
+func TestKilledFlusherDropsItsBacklog(t *testing.T) {
+	client, server := net.Pipe()
+	defer client.Close()
+	f := &Flusher{topics: make(topics), hooks: Hooks{Written: func(time.Duration) {}}}
+	limits := generous()
+	c := &Conn{id: 1, nc: server, flusher: f, limits: &limits}
+	for _, w := range []work{{op: opAttach, conn: c, frame: text("a")}, {op: opJoin, conn: c, topic: 1, frame: text("b")}} {
+		f.do(&w)
+	}
+	f.killed.Store(ReasonShutdown)
+	f.do(&work{op: opBroadcast, topic: 1, frame: text("c")})
+	if f.delivered.Load() != 0 || c.state != dead || c.ended.Load() != ReasonShutdown {
+		t.Errorf("delivered %d, state %d, ended for %v", f.delivered.Load(), c.state, c.ended.Load())
+	}
+	late := &Conn{id: 2, nc: server, flusher: f, limits: &limits}
+	f.do(&work{op: opAttach, conn: late})
+	if late.state != dead {
+		t.Error("a connection that comes later lives on")
+	}
+	for _, c := range []*Conn{c, late} {
+		f.do(&work{op: opDetach, conn: c})
+	}
+	if len(f.conns) != 0 {
+		t.Errorf("%d connections stay", len(f.conns))
+	}
+}
+
+// TestKeepAliveUnderLoad pings a silent client while the inbox never empties.
+func TestKeepAliveUnderLoad(t *testing.T) {
+	limits := generous()
+	limits.PingInterval = 100 * time.Millisecond
+	ts := newTestServer(t, limits, nil)
+	ws, c := ts.dial(t)
+	c.Leave(1)
+	stop := make(chan struct{})
+	flooded := make(chan struct{})
+	go func() {
+		defer close(flooded)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				ts.flushers.Broadcast(c.Flusher(), 1, text("flood"), 0, time.Time{})
+				ts.flushers.Wait()
+			}
+		}
+	}()
+	if got := read(t, ws); got != string(pingMessage.Payload()) {
+		t.Errorf("got %s", got)
+	}
+	close(stop)
+	<-flooded
+}

@@ -31,12 +31,20 @@ func (s *idle) Send(protocol.Frame)         {}
 const feed = "jobs.discovery"
 
 // followed is a hub with a channel of n subscribers.
-func followed(n int) *channels.Hub {
+func followed(tb testing.TB, n int) *channels.Hub {
+	tb.Helper()
 	h := channels.NewHub(nowhere{}, new(atomic.Uint64), channels.Options{})
 	for i := range n {
-		h.Subscribe(&idle{protocol.SocketID(i + 1)}, feed, nil)
+		joined(tb, h.Subscribe(&idle{protocol.SocketID(i + 1)}, feed, nil))
 	}
 	return h
+}
+
+func joined(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
 }
 
 func posted() *protocol.Event {
@@ -49,7 +57,7 @@ func posted() *protocol.Event {
 func TestPublishAllocatesTheSameForAnyNumber(t *testing.T) {
 	e, now := posted(), time.Now()
 	allocs := func(n int) float64 {
-		h := followed(n)
+		h := followed(t, n)
 		return testing.AllocsPerRun(100, func() { h.Publish(e, now) })
 	}
 	few, many := allocs(2), allocs(10_000)
@@ -67,7 +75,7 @@ func TestPublishAllocatesTheSameForAnyNumber(t *testing.T) {
 func BenchmarkPublish(b *testing.B) {
 	for _, n := range []int{0, 1, 1000, 100_000} {
 		b.Run(fmt.Sprintf("subscribers=%d", n), func(b *testing.B) {
-			h, e, now := followed(n), posted(), time.Now()
+			h, e, now := followed(b, n), posted(), time.Now()
 			b.ReportAllocs()
 			for b.Loop() {
 				h.Publish(e, now)
@@ -79,13 +87,13 @@ func BenchmarkPublish(b *testing.B) {
 // BenchmarkPublishParallel publishes to channels of their own from all
 // processors.
 func BenchmarkPublishParallel(b *testing.B) {
-	h, now := followed(0), time.Now()
+	h, now := followed(b, 0), time.Now()
 	var number atomic.Uint64
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		e := posted()
 		e.Channel = fmt.Sprintf("private-user.%d", number.Add(1))
-		h.Subscribe(&idle{1}, e.Channel, nil)
+		joined(b, h.Subscribe(&idle{1}, e.Channel, nil))
 		for pb.Next() {
 			h.Publish(e, now)
 		}
@@ -95,10 +103,10 @@ func BenchmarkPublishParallel(b *testing.B) {
 func BenchmarkJoinLeave(b *testing.B) {
 	for name, n := range map[string]int{"first": 0, "others=100000": 100_000} {
 		b.Run(name, func(b *testing.B) {
-			h, s := followed(n), &idle{1 << 40}
+			h, s := followed(b, n), &idle{1 << 40}
 			b.ReportAllocs()
 			for b.Loop() {
-				h.Subscribe(s, feed, nil)
+				joined(b, h.Subscribe(s, feed, nil))
 				h.Unsubscribe(s, feed, nil)
 			}
 		})
@@ -110,14 +118,14 @@ func BenchmarkJoinLeavePresence(b *testing.B) {
 	const room = "presence-room.5"
 	for _, n := range []int{1, 100} {
 		b.Run(fmt.Sprintf("members=%d", n), func(b *testing.B) {
-			h := followed(0)
+			h := followed(b, 0)
 			for i := range n {
-				h.Subscribe(&idle{protocol.SocketID(i + 1)}, room, &protocol.Member{UserID: fmt.Sprint(i)})
+				joined(b, h.Subscribe(&idle{protocol.SocketID(i + 1)}, room, &protocol.Member{UserID: fmt.Sprint(i)}))
 			}
 			s, m := &idle{1 << 40}, &protocol.Member{UserID: "joiner"}
 			b.ReportAllocs()
 			for b.Loop() {
-				h.Subscribe(s, room, m)
+				joined(b, h.Subscribe(s, room, m))
 				h.Unsubscribe(s, room, m)
 			}
 		})

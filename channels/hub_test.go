@@ -106,8 +106,8 @@ func TestHubDelivers(t *testing.T) {
 	if n := hub.Publish(event(0), time.Time{}); n != 0 {
 		t.Errorf("Publish to an empty channel reached %d", n)
 	}
-	hub.Subscribe(a, "jobs", nil)
-	hub.Subscribe(b, "jobs", nil)
+	subscribe(t, hub, a, "jobs", nil)
+	subscribe(t, hub, b, "jobs", nil)
 	if n := hub.Publish(event(0), time.Time{}); n != 2 {
 		t.Errorf("Publish reached %d, want 2", n)
 	}
@@ -148,12 +148,12 @@ func TestHubPresence(t *testing.T) {
 	}
 	const onlyAnn = `{"presence":{"ids":["1"],"hash":{"1":{"name":"Ann"}},"count":1}}`
 
-	hub.Subscribe(ann, room, annSays)
-	hub.Subscribe(ann2, room, annSays)
+	subscribe(t, hub, ann, room, annSays)
+	subscribe(t, hub, ann2, room, annSays)
 	expect(t, ann, succeeded(onlyAnn))
 	expect(t, ann2, succeeded(onlyAnn))
 
-	hub.Subscribe(bob, room, bobSays)
+	subscribe(t, hub, bob, room, bobSays)
 	expect(t, bob, succeeded(`{"presence":{"ids":["1","2"],"hash":{"1":{"name":"Ann"},"2":null},"count":2}}`))
 	const added = `{"event":"pusher_internal:member_added","channel":"presence-room","data":"{\"user_id\":\"2\",\"user_info\":null}"}`
 	expect(t, ann, added)

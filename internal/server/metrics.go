@@ -49,7 +49,7 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 		unheard: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_events_unheard_total", Help: "Accepted events for channels that had no subscriber, by source."}, []string{"app", "source"}),
 		refusedSignins: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "broadcastd_signins_refused_total", Help: "Sign-ins refused, by reason."}, []string{"reason"}),
+			Name: "broadcastd_sign_ins_refused_total", Help: "Sign-ins refused, by reason."}, []string{"reason"}),
 		refusedRequests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_http_api_refused_total", Help: "Requests of the HTTP API refused, by reason."}, []string{"reason"}),
 		plainEvents: f.NewCounterVec(prometheus.CounterOpts{

@@ -1,6 +1,9 @@
 package protocol
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+)
 
 func TestParseMember(t *testing.T) {
 	for data, want := range map[string]string{
@@ -40,4 +43,22 @@ func make129() []byte {
 		b[i] = 'u'
 	}
 	return b
+}
+
+func FuzzParseMember(f *testing.F) {
+	f.Add(`{"user_id":7,"user_info":{"name":"Zo\u00eb"}}`)
+	f.Add(`{"user_id":"\ud800","USER_ID":1}`)
+	f.Add(`{"user_id":-0}`)
+	f.Fuzz(func(t *testing.T, channelData string) {
+		m, err := ParseMember(channelData)
+		if err != nil {
+			return
+		}
+		if err := CheckUserID(m.UserID); err != nil {
+			t.Errorf("user id %q %v", m.UserID, err)
+		}
+		if m.Info != nil && !json.Valid(m.Info) {
+			t.Errorf("user_info %q is not JSON", m.Info)
+		}
+	})
 }

@@ -232,6 +232,9 @@ func (f *Flusher) attach(c *Conn) {
 }
 
 func (f *Flusher) broadcast(w *work) {
+	if !w.received.IsZero() {
+		f.received = append(f.received, w.received)
+	}
 	t := f.topics[w.topic]
 	if t == nil {
 		return
@@ -245,9 +248,6 @@ func (f *Flusher) broadcast(w *work) {
 		}
 	}
 	f.delivered.Add(delivered)
-	if !w.received.IsZero() {
-		f.received = append(f.received, w.received)
-	}
 }
 
 // enqueue puts a frame into a connection's outbox and reports whether it did;

@@ -40,7 +40,7 @@ test: build $(JS:%=%$(MODULES)) ## all tests: Go, clients in Node, browser (RACE
 	scripts/image-smoke.sh
 	for dir in $(JS_TEST); do (cd $$dir && node --test --test-timeout=600000); done
 
-bench: ## benchmarks, then the figures of the README (COUNT=10 for benchstat)
+bench: ## benchmarks, then the figures of docs/performance.md (COUNT=10 for benchstat)
 	go test -run='^$$' -bench=. -benchmem -count=$(COUNT) ./...
 	go run ./bench
 

@@ -44,6 +44,9 @@ func (c *cache) put(e *protocol.Event, f protocol.Frame, now time.Time) {
 		c.drop(el)
 	}
 	entry := &cached{channel: e.Channel, frame: f, event: *e, until: now.Add(c.ttl)}
+	if entry.size() > c.max {
+		return // it would drive out all others, and then not stay
+	}
 	c.byName[e.Channel] = c.order.PushFront(entry)
 	c.size += entry.size()
 	for el := c.order.Back(); el != nil && (c.size > c.max || now.After(el.Value.(*cached).until)); el = c.order.Back() {

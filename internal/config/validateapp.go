@@ -107,7 +107,7 @@ func (v *validator) origin(path, pattern string) {
 	switch {
 	case !valid:
 		v.fail(path, "%s is not a host name, nor a pattern of one such as *.example.com", quote(pattern))
-	case pattern != "*" && strings.Trim(pattern, "*.") == "":
+	case pattern != "*" && strings.Trim(pattern, "*?.") == "":
 		v.fail(path, "%s matches every site; write \"*\" if that is meant", quote(pattern))
 	case host != pattern:
 		v.fail(path, "%s must be a host only, without scheme, port and path; write %q", quote(pattern), host)

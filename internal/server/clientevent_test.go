@@ -46,7 +46,7 @@ func TestClientEvents(t *testing.T) {
 		"encrypted":     {whisper("private-encrypted-a", "client-t", "1"), 4301},
 		"not joined":    {whisper("private-b", "client-t", "1"), 4009},
 		"no channel":    {`{"event":"client-t","data":1}`, 4301},
-		"user's":        {whisper("#server-to-user-1", "client-t", "1"), 4009},
+		"user's":        {whisper("#server-to-user-1", "client-t", "1"), 4301},
 		"too large":     {whisper("private-a", "client-t", `"`+strings.Repeat("x", 1000)+`"`), 4301},
 		"name too long": {whisper("private-a", "client-"+strings.Repeat("n", protocol.MaxEventName), "1"), 4200},
 		"no prefix":     {whisper("private-a", "typing", "1"), 4200},

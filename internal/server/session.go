@@ -101,6 +101,9 @@ func (ses *session) clientEvent(m protocol.Message) {
 	from := ses.app.AcceptClientEventsFrom
 	member, joined := ses.memberOf(m.Channel)
 	switch {
+	case kind == protocol.User:
+		ses.fail(protocol.CodeClientEvent, "client events cannot be sent to a user's channel")
+		return
 	case from == clientEventsNone:
 		ses.fail(protocol.CodeClientEvent, "the app accepts no client events (accept_client_events_from: none)")
 		return

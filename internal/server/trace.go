@@ -14,7 +14,7 @@ func (s *Server) traceIn(id protocol.SocketID, text []byte) {
 }
 
 func (s *Server) traceOut(id protocol.SocketID, f protocol.Frame) {
-	if _, greeting, ok := bytes.Cut(f, []byte("\r\n\r\n")); ok {
+	if _, greeting, ok := bytes.Cut(f, []byte("\r\n\r\n")); ok && bytes.HasPrefix(f, []byte("HTTP/1.1 ")) {
 		f = greeting // behind the handshake's response
 	}
 	if f.IsClose() && len(f) >= 4 {
@@ -25,14 +25,15 @@ func (s *Server) traceOut(id protocol.SocketID, f protocol.Frame) {
 	}
 }
 
-// secretName is part of the name of what must not be printed.
-const secretName = `[a-z_-]*(?:auth|token|secret|password|cookie)[a-z_-]*`
+// secretName is the name of what must not be printed.
+const secretName = `[a-z0-9_.-]*(?:auth|token|secret|password|cookie)[a-z0-9_.-]*`
 
-// Secrets are strings and numbers, in JSON and in JSON within a JSON string,
-// where each quote has a backslash and each backslash another one.
+// Secrets are strings, numbers and lists, in JSON and in JSON within a JSON
+// string, where each quote has a backslash and each backslash another one.
+// What hides deeper, or behind an escaped name, is printed.
 var (
-	secret       = regexp.MustCompile(`(?i)("` + secretName + `"\s*:\s*)("(?:[^"\\]|\\.)*"|[0-9][^,}\]]*)`)
-	secretWithin = regexp.MustCompile(`(?i)(\\"` + secretName + `\\"\s*:\s*)(\\"(?:[^"\\]|\\\\(?:\\"|\\\\|[^\\"])|\\[^"\\])*\\"|[0-9][^,}\]]*)`)
+	secret       = regexp.MustCompile(`(?i)("` + secretName + `"\s*:\s*)("(?:[^"\\]|\\.)*"|-?[0-9][^,}\]]*|\[[^\]]*\])`)
+	secretWithin = regexp.MustCompile(`(?i)(\\"` + secretName + `\\"\s*:\s*)(\\"(?:[^"\\]|\\\\(?:\\"|\\\\|[^\\"])|\\[^"\\])*\\"|-?[0-9][^,}\]]*|\[[^\]]*\])`)
 )
 
 func mask(text []byte) []byte {

@@ -14,13 +14,13 @@ func TestTraceMasks(t *testing.T) {
 	a, b := d.connect(t), d.connect(t)
 	a.subscribe("private-a")
 	b.subscribe("private-a")
-	a.send(`{"event":"client-x","channel":"private-a","data":{"access_token":"hush1","api_token":"a\"hush2","nested":"{\"password\":\"hush3\"}","secret":424242,"note":"plain"}}`)
+	a.send(`{"event":"client-x","channel":"private-a","data":{"access_token":"hush1","api_token":"a\"hush2","nested":"{\"password\":\"hush3\"}","secret":424242,"oauth2_token":"hush5","tokens":["hush6"],"note":"plain"}}`)
 	b.next()
 	d.publish(t, "private-a", "e", `{"shared_secret":"hush4","note":"plain"}`)
 	b.next()
 	eventually(t, func() bool { return strings.Count(d.log.String(), "shared_secret") >= 2 }, d.log.String)
 	log := d.log.String()
-	for _, secret := range []string{"hush1", "hush2", "hush3", "hush4", "424242"} {
+	for _, secret := range []string{"hush1", "hush2", "hush3", "hush4", "hush5", "hush6", "424242"} {
 		if strings.Contains(log, secret) {
 			t.Errorf("%q was printed", secret)
 		}

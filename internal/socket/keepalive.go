@@ -28,7 +28,9 @@ func (f *Flusher) look(c *Conn, now int64) {
 	}
 	timeout := int64(c.limits.PongTimeout)
 	switch {
-	case c.state != open:
+	case c.state != open, c.writing:
+		// While a client catches up, a ping would wait behind what it is to
+		// read first; writeTimeout guards it.
 	case c.pingAt == 0:
 		if now-heard >= int64(c.limits.PingInterval) {
 			c.pingAt = now

@@ -30,7 +30,7 @@ func (c *Conn) Serve(handle func(message []byte)) *Reason {
 }
 
 // messages are buffers for whole messages. A connection has one only while it
-// handles a message.
+// reads and handles a message.
 var messages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // maxPooled is the largest buffer that is kept.
@@ -110,6 +110,7 @@ func (w *wire) Read(p []byte) (int, error) {
 // Write puts a control frame into the flusher's inbox, behind what was sent
 // before.
 func (w *wire) Write(p []byte) (int, error) {
+	w.conn.flusher.wait() // a flood of pings is read later, too
 	frame := protocol.Frame(bytes.Clone(p))
 	w.closeSent = w.closeSent || frame.IsClose()
 	w.conn.Send(frame)

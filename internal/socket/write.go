@@ -101,14 +101,11 @@ func cut(frames *net.Buffers) net.Buffers {
 	return part
 }
 
-// allow gives the client time for the next portion, unless the connection is
-// told to end meanwhile: then what close allows is all.
+// allow gives the client time for the next portion; once the connection is told
+// to end, for all that is left.
 func (c *Conn) allow(timeout time.Duration) (steady bool, err error) {
-	if c.Done() {
-		return false, nil
-	}
 	err = c.nc.SetWriteDeadline(time.Now().Add(timeout))
-	if err == nil && c.Done() { // close may have been before us
+	if err == nil && c.Done() { // checked last, since close may be under way
 		return false, c.nc.SetWriteDeadline(time.Now().Add(linger))
 	}
 	return true, err
@@ -126,6 +123,7 @@ func (f *Flusher) written(c *Conn, n int, err error) {
 	case err != nil:
 		f.kill(c, ReasonLost)
 	default:
+		c.heard.Store(clock()) // it has taken everything
 		f.touch(c)
 	}
 }

@@ -108,3 +108,32 @@ func TestKeepAliveUnderLoad(t *testing.T) {
 	close(stop)
 	<-flooded
 }
+
+// TestCatchingUpIsNoSilence keeps a client that reads slowly but steadily, and
+// so can't answer a ping that waits behind what it has to read first.
+func TestCatchingUpIsNoSilence(t *testing.T) {
+	limits := generous()
+	limits.MaxOutbox = 64 << 20
+	limits.PingInterval, limits.PongTimeout = 100*time.Millisecond, 200*time.Millisecond
+	ts := newTestServer(t, limits, nil)
+	ws, c := ts.dial(t)
+	large := strings.Repeat("x", 1<<20)
+	const frames = 24 // more than the kernel takes
+	for range frames {
+		c.Send(text(large))
+	}
+	time.Sleep(time.Second) // several pong timeouts
+	for n := 0; n < frames; {
+		switch got := read(t, ws); got {
+		case large:
+			n++
+		case string(pingMessage.Payload()):
+		default:
+			t.Fatalf("got %d bytes", len(got))
+		}
+	}
+	c.Send(text("still here"))
+	for got := ""; got != "still here"; {
+		got = read(t, ws)
+	}
+}

@@ -5,17 +5,20 @@ import http from 'node:http';
 
 import { authorised, RECORDED_SOCKET } from './fixtures.mjs';
 
-const PATH = '/broadcasting/auth';
+const PATH = '/broadcasting/auth', USER_PATH = '/broadcasting/user-auth';
 
 /**
  * Starts a stand-in for the Laravel application: it answers who may join a
- * channel as the real one did when it was recorded, by bearer token and channel.
+ * channel, and who a user is, as the real one did when it was recorded, by
+ * bearer token and channel.
  * @param {{after: (stop: () => any) => void}} t a test, or node:test's own after
  * @param {'redis' | 'reverb'} driver the app's broadcast driver: reverb signs its answers
  */
 export async function startApi(t, driver = 'redis') {
   const api = {
     url: '',
+    /** Where it tells who a user is. */
+    userUrl: '',
     /** Headers of the requests so far. */
     requests: [],
     /** What is done with a request: answerAsRecorded, or for a while something else. */
@@ -31,9 +34,9 @@ export async function startApi(t, driver = 'redis') {
     },
   };
 
-  function answerAsRecorded({ headers }, form, response) {
+  function answerAsRecorded({ url, headers }, form, response) {
     const recorded = find(driver, ({ request, route_middleware: middleware }) => middleware === 'auth:api' &&
-      request.path === PATH &&
+      request.path === url &&
       request.headers.Accept?.[0] === 'application/json' &&
       request.headers.Authorization?.[0] === headers.authorization &&
       new URLSearchParams(request.body).get('channel_name') === form.get('channel_name'));
@@ -49,7 +52,9 @@ export async function startApi(t, driver = 'redis') {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(api.stop);
-  api.url = `http://127.0.0.1:${server.address().port}${PATH}`;
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  api.url = origin + PATH;
+  api.userUrl = origin + USER_PATH;
   return api;
 }
 
@@ -71,7 +76,8 @@ function write(response, driver, form, recorded) {
 function signedAgain(body, form) {
   const reply = JSON.parse(body);
   const sign = (socket) => {
-    const parts = [socket, form.get('channel_name'), reply.channel_data];
+    const user = reply.user_data && `:user::${reply.user_data}`;
+    const parts = [socket, form.get('channel_name') ?? user, reply.channel_data];
     const text = parts.filter((part) => part !== undefined).join(':');
     return `app-key:${createHmac('sha256', 'app-secret').update(text).digest('hex')}`;
   };

@@ -59,6 +59,8 @@ async function launch(t, cwd, args) {
     async stop() {
       assert.equal(await program.stop('SIGTERM'), 0, program.output());
     },
+    /** What it has logged since it started. */
+    log: () => program.output(),
     /** Waits for a status of /readyz: ready, degraded. */
     becomes: (status) => eventually(`the daemon is ${status}`, async () => {
       const answer = await fetch(`http://127.0.0.1:${daemon.adminPort}/readyz`);

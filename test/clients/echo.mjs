@@ -90,6 +90,16 @@ export function messagesOf(echo) {
   return list;
 }
 
+/** Collects the codes of the errors that the daemon gives a client, and of close frames. */
+export function errorsOf(echo) {
+  const codes = [];
+  connectionOf(echo).bind('error', ({ data, error }) => {
+    const code = (data ?? error?.data)?.code;
+    if (code !== undefined) codes.push(code); // otherwise it's the network
+  });
+  return codes;
+}
+
 /** Collects what an Echo channel hears of some events, in order. */
 export function collect(channel, ...events) {
   const heard = [];

@@ -9,7 +9,7 @@ import PusherClient from 'pusher-js';
 import { startApi } from './api.mjs';
 import { startDaemon } from './daemon.mjs';
 import {
-  askDaemon, collect, connectionOf, encryptingLibrary, grows, messagesOf, openEcho, pusherOf, refused,
+  askDaemon, collect, encryptingLibrary, errorsOf, grows, messagesOf, openEcho, pusherOf, refused,
   subscribed,
 } from './echo.mjs';
 import { posted, published } from './fixtures.mjs';
@@ -56,8 +56,8 @@ test('a client asks for the key again when it has changed', async (t) => {
   const asRecorded = api.answer;
   t.after(() => (api.answer = asRecorded));
   api.answer = (request, form, response) => {
-    const reply = encryptingLibrary({ port: 0 }, NEW_KEY).authorizeChannel(form.get('socket_id'), form.get('channel_name'));
-    response.end(JSON.stringify(reply));
+    const app = encryptingLibrary({ port: 0 }, NEW_KEY);
+    response.end(JSON.stringify(app.authorizeChannel(form.get('socket_id'), form.get('channel_name'))));
   };
   const asked = api.requests.length;
   await encryptingLibrary(daemon, NEW_KEY).trigger(JOB, 'secret.note', NOTE);
@@ -77,8 +77,7 @@ test('no whispers', async (t) => {
   const { echo, heard } = await listen(t);
   const other = await listen(t);
   assert.throws(() => echo.encryptedPrivate('job.42').whisper('typing', {}), /not currently supported/);
-  const errors = [];
-  connectionOf(echo).bind('error', ({ data }) => errors.push(data.code));
+  const errors = errorsOf(echo);
   pusherOf(echo).send_event('client-typing', {}, JOB);
   await grows(errors, 1);
   assert.deepEqual(errors, [4301]);
@@ -105,7 +104,8 @@ test('plain text in Redis: a warning, once, a count, and no client takes it', as
   await grows(heard, 1);
   assert.deepEqual(heard, [NOTE], 'only what was encrypted');
   assert.equal(await own.metric(PLAIN('redis')), 2);
-  await encryptingLibrary(own).post({ path: '/events', body: { name: event, channel: JOB, data: JSON.stringify(NOTE) } });
+  const plain = { name: event, channel: JOB, data: JSON.stringify(NOTE) };
+  await encryptingLibrary(own).post({ path: '/events', body: plain });
   assert.equal(await own.metric(PLAIN('http')), 1);
   const warnings = own.log().split('\n').filter((line) => line.includes(WARNING));
   assert.equal(warnings.length, 1);

@@ -4,17 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { startDaemon } from './daemon.mjs';
-import { collect, connectionOf, ends, grows, openEcho, refused, serverLibrary, signed, subscribed } from './echo.mjs';
+import { collect, ends, errorsOf, openEcho, refused, serverLibrary, signed, subscribed } from './echo.mjs';
 import { eventually } from './process.mjs';
 
 const member = (id, info) => signed({ user_id: id, user_info: info });
-
-/** Collects the codes of the errors that a client gets. */
-function errorsOf(echo) {
-  const codes = [];
-  connectionOf(echo).bind('error', ({ data }) => codes.push(data.code));
-  return codes;
-}
 
 test('ten whispers a second: more are errors, and the connection stays', async (t) => {
   const daemon = await startDaemon(t);
@@ -36,8 +29,6 @@ test('ten whispers a second: more are errors, and the connection stays', async (
     return heard.includes('later');
   });
   assert.equal(sender.socketId(), socket);
-  sameJob.whisper('typing', 'of another');
-  assert.deepEqual(errorsOf(other), [], 'others have their own limit');
 });
 
 test('no limit on whispers', async (t) => {
@@ -64,26 +55,27 @@ test('a whisper over the limit is an error', async (t) => {
   assert.deepEqual([heard, errors], [['end'], [4301]]);
 });
 
-test('a presence channel has so many members, of whatever many connections', async (t) => {
+test('a presence channel has so many members, however many connections', async (t) => {
   const daemon = await startDaemon(t, { app: { max_presence_members: 2 } });
-  const [zoe, phone, jose, late] = ['7', '7', '9', '12'].map((id) => openEcho(t, daemon, member(id)));
+  const [zoe, phone, jose] = ['7', '7', '9'].map((id) => openEcho(t, daemon, member(id)));
   for (const echo of [zoe, jose, phone]) await subscribed(echo.join('room.5'));
+  // A new client each time: pusher-js doesn't repeat what was refused.
+  const late = () => openEcho(t, daemon, member('12'));
 
-  assert.equal(await refused(late.join('room.5')), 403);
-  await subscribed(late.join('room.6'), late.private('room.5'));
+  const outside = late();
+  assert.equal(await refused(outside.join('room.5')), 403);
+  await subscribed(outside.join('room.6'), outside.private('room.5'));
   zoe.leave('room.5');
-  late.leave('room.5');
   const library = serverLibrary(daemon);
   const users = async () => {
     const answer = await library.get({ path: '/channels/presence-room.5/users' });
     return (await answer.json()).users.map(({ id }) => id).sort();
   };
-  assert.equal(await refused(late.join('room.5')), 403, 'the user\'s other connection is there');
+  assert.equal(await refused(late().join('room.5')), 403, 'the user\'s other connection is there');
   assert.deepEqual(await users(), ['7', '9']);
   phone.leave('room.5');
   await eventually('a place', async () => (await users()).length === 1);
-  late.leave('room.5');
-  await subscribed(late.join('room.5'));
+  await subscribed(late().join('room.5'));
   assert.deepEqual(await users(), ['12', '9']);
 });
 
@@ -108,7 +100,6 @@ test('so many channels of one connection', async (t) => {
   await subscribed(echo.channel('jobs'), echo.private('job.42'));
   assert.equal(await refused(echo.channel('one.more')), 403);
   echo.leave('jobs');
-  echo.leave('one.more');
-  await subscribed(echo.channel('one.more'));
+  await subscribed(echo.channel('another'));
   await subscribed(openEcho(t, daemon).channel('jobs'));
 });

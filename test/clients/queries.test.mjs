@@ -36,7 +36,9 @@ test('which channels there are, and who is in them', async (t) => {
   const clients = await visit(t);
 
   for (const [params, channels] of [
-    [{}, { 'jobs.discovery': {}, 'private-job.42': {}, 'presence-room.5': {}, 'presence-room.6': {}, 'cache-jobs': {} }],
+    [{}, {
+      'jobs.discovery': {}, 'private-job.42': {}, 'presence-room.5': {}, 'presence-room.6': {}, 'cache-jobs': {},
+    }],
     [{ filter_by_prefix: 'presence-' }, { 'presence-room.5': {}, 'presence-room.6': {} }],
     [{ filter_by_prefix: 'presence-', info: 'user_count' }, ROOMS],
     [{ filter_by_prefix: 'presence-room.6', info: 'user_count,subscription_count' },
@@ -87,7 +89,8 @@ test('an event that asks what its channels are', async (t) => {
   const info = 'user_count,subscription_count';
   const one = await library.trigger('jobs.discovery', 'job.posted', {}, { info: 'subscription_count' });
   assert.deepEqual(await one.json(), { channels: { 'jobs.discovery': { subscription_count: 3 } } });
-  const several = await library.trigger(['jobs.discovery', 'presence-room.5', 'private-nobody'], 'job.posted', {}, { info });
+  const several = await library.trigger(
+    ['jobs.discovery', 'presence-room.5', 'private-nobody'], 'job.posted', {}, { info });
   assert.deepEqual(await several.json(), { channels: {
     'jobs.discovery': { subscription_count: 3 },
     'presence-room.5': { user_count: 2, subscription_count: 3 },
@@ -114,7 +117,8 @@ test('subscription_count: clients hear how many they are', async (t) => {
     counts.push(list);
     await subscribed(channel, room);
   };
-  const latest = (n) => eventually(`${n} subscribers`, () => pusherOf(clients[0]).channel('private-counted').subscriptionCount === n);
+  const latest = (n) => eventually(`${n} subscribers`,
+    () => pusherOf(clients[0]).channel('private-counted').subscriptionCount === n);
   for (const [i, echo] of clients.entries()) {
     await join(echo);
     await latest(i + 1);

@@ -28,7 +28,8 @@ describe('webhooks', { concurrency: true }, () => {
     const [ann, bob, bobsPhone] = [ANN, BOB, BOB].map((who) => openEcho(t, daemon, who));
     const room = { channel: 'presence-room.5' }, job = { channel: 'private-job.42' }, jobs = { channel: 'cache-jobs' };
 
-    await subscribed(ann.join('room.5'));
+    const left = [];
+    await subscribed(ann.join('room.5').leaving((who) => left.push(who)));
     await subscribed(ann.private('job.42'));
     await subscribed(ann.channel('cache-jobs'));
     await expectEvents(receiver,
@@ -58,6 +59,7 @@ describe('webhooks', { concurrency: true }, () => {
     bob.leave('job.42');
     await grows(receiver.events, 1);
     bob.leave('room.5');
+    await grows(left, 1);
     ann.leave('cache-jobs');
     await expectEvents(receiver,
       { name: 'subscription_count', ...job, subscription_count: 1 },
@@ -148,11 +150,13 @@ describe('webhooks', { concurrency: true }, () => {
   it('a receiver that hangs delays only its own, and each app signs for itself', async (t) => {
     const [receiver, hanging] = [await startReceiver(t), await startReceiver(t)];
     hanging.status = undefined;
+    const webhooks = [{ url: hanging.url }, { url: receiver.url }];
     const daemon = await startDaemon(t, {
-      app: { webhooks: [{ url: hanging.url }, { url: receiver.url }] },
-      apps: [{ id: 'other-id', key: 'other-key', secret: 'other-secret', webhooks: [{ url: hanging.url }, { url: receiver.url }] }],
+      app: { webhooks },
+      apps: [{ id: 'other-id', key: 'other-key', secret: 'other-secret', webhooks }],
     });
-    await subscribed(openEcho(t, daemon).channel('jobs'), openEcho(t, daemon, { key: 'other-key' }).channel('others'));
+    const [echo, other] = [openEcho(t, daemon), openEcho(t, daemon, { key: 'other-key' })];
+    await subscribed(echo.channel('jobs'), other.channel('others'));
     await expectEvents(receiver, { name: 'channel_occupied', channel: 'jobs' });
     await eventually('the other app\'s webhook', () => receiver.requests.some(({ headers, valid }) =>
       headers['x-pusher-key'] === 'other-key' && !valid));

@@ -94,6 +94,7 @@ export function createRealtime({ key, host, port, tls = false, authEndpoint, tok
   // to reconnect; this tells at once.
   pusher.connection.bind('connecting_in', () => become('connecting'));
 
+  const pace = createPace();
   /** @type {Map<string, ReturnType<typeof openRoom>>} */
   const rooms = new Map();
 
@@ -106,7 +107,7 @@ export function createRealtime({ key, host, port, tls = false, authEndpoint, tok
    * @returns {Unsubscribe}
    */
   function join(name, events, handlers) {
-    if (!rooms.has(name)) rooms.set(name, openRoom(echo, name, events, onEvent));
+    if (!rooms.has(name)) rooms.set(name, openRoom(echo, name, events, onEvent, pace));
     const room = rooms.get(name);
     room.add(handlers);
     return () => {
@@ -173,8 +174,23 @@ export function createRealtime({ key, host, port, tls = false, authEndpoint, tok
   };
 }
 
+/**
+ * The server takes ten whispers a second of a connection, and refuses more. The
+ * result counts one more, or tells how many milliseconds to wait before that.
+ */
+function createPace() {
+  const sent = []; // when the last ten went
+  return () => {
+    const now = performance.now();
+    const wait = sent.length < 10 ? 0 : sent[0] + 1100 - now; // a little more than a second
+    if (wait > 0) return wait;
+    if (sent.push(now) > 10) sent.shift();
+    return 0;
+  };
+}
+
 /** One subscribed channel: its callers, and the whispers that wait for it. */
-function openRoom(echo, name, events, onEvent) {
+function openRoom(echo, name, events, onEvent, pace) {
   const channel = name.startsWith('private-')
     ? echo.private(name.slice('private-'.length))
     : echo.channel(name);
@@ -185,9 +201,17 @@ function openRoom(echo, name, events, onEvent) {
   const tell = (handler, data) => {
     for (const handlers of callers) handlers[handler]?.(data);
   };
+  let timer;
   // Echo's whisper() doesn't say whether the message could be sent; trigger does.
   const flush = () => {
-    while (waiting.length && subscription.subscribed && subscription.trigger(waiting[0].event, waiting[0].data)) {
+    clearTimeout(timer);
+    while (waiting.length && subscription.subscribed) {
+      const wait = pace();
+      if (wait > 0) {
+        timer = setTimeout(flush, wait);
+        return;
+      }
+      if (!subscription.trigger(waiting[0].event, waiting[0].data)) return;
       waiting.shift().resolve();
     }
   };
@@ -226,6 +250,7 @@ function openRoom(echo, name, events, onEvent) {
     },
 
     close() {
+      clearTimeout(timer);
       for (const whisper of waiting.splice(0)) whisper.reject(new Error(`${name} was left`));
       // pusher-js keeps a channel whose subscription is under way, and would
       // call these handlers again after a later subscription.

@@ -40,7 +40,7 @@ func (s *settings) addFlags(cmd *cobra.Command) {
 	f.String("host", "", "address to listen on (default 0.0.0.0)")
 	f.Int("port", 0, "port to listen on (default 8080)")
 	f.String("path", "", "prefix of every route, such as /ws")
-	f.Bool("debug", false, "print each message in and out, signatures masked")
+	f.Bool("debug", false, "print each message in and out, signatures and what is called a secret masked")
 }
 
 // load puts the configuration together. Flags that were not given override

@@ -114,7 +114,7 @@ func TestKeepAliveUnderLoad(t *testing.T) {
 func TestCatchingUpIsNoSilence(t *testing.T) {
 	limits := generous()
 	limits.MaxOutbox = 64 << 20
-	limits.PingInterval, limits.PongTimeout = 100*time.Millisecond, 200*time.Millisecond
+	limits.PingInterval, limits.PongTimeout = 200*time.Millisecond, time.Second
 	ts := newTestServer(t, limits, nil)
 	ws, c := ts.dial(t)
 	large := strings.Repeat("x", 1<<20)
@@ -122,7 +122,7 @@ func TestCatchingUpIsNoSilence(t *testing.T) {
 	for range frames {
 		c.Send(text(large))
 	}
-	time.Sleep(time.Second) // several pong timeouts
+	time.Sleep(2 * time.Second) // longer than both together
 	for n := 0; n < frames; {
 		switch got := read(t, ws); got {
 		case large:

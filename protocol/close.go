@@ -11,6 +11,8 @@ const (
 	CloseProtocolError       CloseCode = 1002
 	CloseUnsupportedData     CloseCode = 1003
 	CloseInvalidUTF8         CloseCode = 1007
+	CloseTooBig              CloseCode = 1009
+	CloseInternal            CloseCode = 1011
 	CloseAppNotFound         CloseCode = 4001
 	ClosePathNotFound        CloseCode = 4005
 	CloseInvalidVersion      CloseCode = 4006

@@ -15,6 +15,7 @@ const (
 	finText  = 0x81
 	finClose = 0x88
 	finPing  = 0x89
+	finPong  = 0x8a
 )
 
 // maxHeader is the room that startFrame leaves for the header of an unmasked
@@ -54,6 +55,17 @@ func TextFrame(message []byte) Frame {
 // PingFrame is the WebSocket's own ping, which every client library answers
 // by itself.
 func PingFrame() Frame { return Frame{finPing, 0} }
+
+// PongFrame answers a client's ping with what it carried, at most 125 bytes.
+func PongFrame(payload []byte) Frame { return controlFrame(finPong, payload) }
+
+// EchoCloseFrame answers a client's close frame with what it carried, at most
+// 125 bytes.
+func EchoCloseFrame(payload []byte) Frame { return controlFrame(finClose, payload) }
+
+func controlFrame(first byte, payload []byte) Frame {
+	return append(append(make([]byte, 0, 2+len(payload)), first, byte(len(payload))), payload...)
+}
 
 // CloseFrame ends a connection with a code and a reason; the reason is cut to
 // what a control frame holds, 123 bytes.

@@ -1,6 +1,10 @@
 package server
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"broadcastd/channels"
+)
 
 // Routes lists what both listeners answer, as "METHOD pattern".
 func (s *Server) Routes() []string {
@@ -10,3 +14,6 @@ func (s *Server) Routes() []string {
 	}
 	return all
 }
+
+// Break makes subscribing to an app's channels panic. No client is there yet.
+func (s *Server) Break(appID string) { s.apps[appID].hub = &channels.Hub{} }

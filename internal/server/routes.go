@@ -167,7 +167,6 @@ func (s *Server) lost(otherwise http.Handler) http.Handler {
 			otherwise.ServeHTTP(w, r)
 			return
 		}
-		defer s.sessions.Done()
 		s.refuse(w, r, &refusal{"path_not_found", protocol.ClosePathNotFound,
 			"clients connect to {path}/app/{key}: the key path, or REVERB_SERVER_PATH, must be the client's wsPath"})
 	})

@@ -99,7 +99,9 @@ func New(o Options) (_ *Server, err error) {
 			}
 		}
 	}
-	s.flushers = socket.NewFlushers(opts)
+	if s.flushers, err = socket.NewFlushers(opts); err != nil {
+		return nil, err
+	}
 	topics := new(atomic.Uint64)
 	hookMetrics := webhook.NewMetrics(o.Registry)
 	for _, c := range o.Config.AllApps() {

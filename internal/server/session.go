@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ type session struct {
 	app     *app
 	conn    *socket.Conn
 	limiter *rate.Limiter // of all messages; nil: no limit
-	// whispers limits client events; made with the first. Owned by message.
+	// whispers limits client events; made with the first. Owned by Message.
 	whispers *rate.Limiter
 	// credentials are the handshake's headers that the API may see; nil if the
 	// client brought nothing to be recognised by.
@@ -53,8 +54,15 @@ func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request) *session 
 	return ses
 }
 
-// message handles what a client sent. text is valid during the call only.
-func (ses *session) message(text []byte) {
+// Message handles what a client sent. A bug in that ends this client's
+// connection rather than everybody's.
+func (ses *session) Message(text []byte) {
+	defer func() {
+		if r := recover(); r != nil {
+			ses.server.log.Error("handling a client's message panicked", "panic", r, "stack", string(debug.Stack()))
+			ses.conn.Close(socket.ReasonInternal)
+		}
+	}()
 	if ses.server.cfg.Debug {
 		ses.server.traceIn(ses.conn.SocketID(), text)
 	}
@@ -164,8 +172,11 @@ func (ses *session) memberOf(channel string) (member *protocol.Member, joined bo
 	return sub.member, true
 }
 
-// end takes the client out of everything.
-func (ses *session) end() {
+// End takes the client out of everything.
+func (ses *session) End(reason *socket.Reason) {
+	defer ses.server.sessions.Done()
+	ses.server.metrics.disconnections.WithLabelValues(reason.Label).Inc()
+	ses.app.connections.Add(-1)
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	ses.ended = true

@@ -18,36 +18,49 @@ type refusal struct {
 	text  string
 }
 
-// connect serves GET {path}/app/{key}: the handshake, then the session until
-// it ends.
+// connect serves GET {path}/app/{key}: the handshake, after which the session
+// lives by itself.
 func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	if !s.enter() {
 		writeError(w, http.StatusServiceUnavailable, "the server is shutting down")
 		return
 	}
-	defer s.sessions.Done()
-
 	a, no := s.admit(r)
 	if no != nil {
 		s.refuse(w, r, no)
 		return
 	}
-	defer a.connections.Add(-1)
-
 	id := protocol.NewSocketID(rand.Uint64())
-	conn, err := s.flushers.Upgrade(w, r, id, protocol.Established(id, int(a.ActivityTimeout/time.Second)), a.limits)
-	if err != nil {
-		s.metrics.refusedConnections.WithLabelValues("no_handshake").Inc()
-		return // answered by Upgrade
+	conn := s.upgrade(w, r, id, protocol.Established(id, int(a.ActivityTimeout/time.Second)), a.limits)
+	if conn == nil {
+		a.connections.Add(-1)
+		return
 	}
 	s.metrics.connections.WithLabelValues(a.ID).Inc()
+	s.start(conn, newSession(s, a, conn, r))
+}
+
+// upgrade returns nil if it failed, and has then answered and ended what enter
+// began.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, id protocol.SocketID, greeting protocol.Frame, limits *socket.Limits) *socket.Conn {
+	conn, err := s.flushers.Upgrade(w, r, id, greeting, limits)
+	if err != nil {
+		s.metrics.refusedConnections.WithLabelValues("no_handshake").Inc()
+		s.sessions.Done()
+		return nil
+	}
+	return conn
+}
+
+// start lets the connection's client be heard until its end.
+func (s *Server) start(conn *socket.Conn, h socket.Handler) {
 	if s.ctx.Err() != nil {
 		conn.Close(s.goodbye) // Shutdown may have missed it
 	}
-	ses := newSession(s, a, conn, r)
-	defer ses.end()
-	reason := conn.Serve(ses.message)
-	s.metrics.disconnections.WithLabelValues(reason.Label).Inc()
+	if err := conn.Start(h); err != nil {
+		s.log.Error("a connection was cut, since it cannot be read", "err", err)
+		h.End(socket.ReasonLost)
+	}
 }
 
 // admit finds the app and counts the connection, which the caller takes back.
@@ -92,15 +105,21 @@ var refusedLimits = &socket.Limits{
 // refuse completes the handshake, since only then a browser's client learns
 // why: by a pusher:error, and by the close code after it.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
-	conn, err := s.flushers.Upgrade(w, r, 0, protocol.Error(no.code, no.text), refusedLimits)
-	if err != nil {
-		s.metrics.refusedConnections.WithLabelValues("no_handshake").Inc()
-		return // answered by Upgrade
+	conn := s.upgrade(w, r, 0, protocol.Error(no.code, no.text), refusedLimits)
+	if conn == nil {
+		return
 	}
 	s.metrics.refusedConnections.WithLabelValues(no.label).Inc()
 	if _, seen := s.refusals.LoadOrStore(no.label, true); !seen {
 		s.log.Warn("connection refused; further ones for this reason are only counted", "reason", no.label, "err", no.text)
 	}
 	conn.Close(&socket.Reason{Label: socket.ReasonRefused.Label, Code: no.code, Text: no.text})
-	_ = conn.Serve(func([]byte) {}) // the reason is the one just given
+	s.start(conn, refused{s})
 }
+
+// refused is the session of a client that was turned away.
+type refused struct{ server *Server }
+
+func (refused) Message([]byte) {}
+
+func (r refused) End(*socket.Reason) { r.server.sessions.Done() }

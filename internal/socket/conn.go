@@ -1,12 +1,8 @@
 package socket
 
 import (
-	"net"
 	"sync/atomic"
-	"syscall"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"broadcastd/protocol"
 )
@@ -21,31 +17,46 @@ type Limits struct {
 	PingInterval, PongTimeout time.Duration
 }
 
+// Handler is told what a connection's client does, one call after the other.
+// It must not wait for the client, or for anything that may take long: other
+// clients of the same poller wait meanwhile.
+type Handler interface {
+	// Message gets a message's text, which is only valid during the call.
+	Message(text []byte)
+	// End is called once, last, with the reason for which the connection ended.
+	End(reason *Reason)
+}
+
 // Conn is a client's connection. Its methods may be called from anywhere and
-// don't block, except Serve.
+// don't block.
 type Conn struct {
-	// Static after construction.
+	// Static after Start.
 	id      protocol.SocketID
-	nc      net.Conn
-	raw     syscall.RawConn // nil: there is no non-blocking call
+	link    link
 	flusher *Flusher
 	limits  *Limits
-	ws      *websocket.Conn
-	wire    *wire
+	handler Handler
 
 	ended atomic.Pointer[Reason] // the first reason to end
 	heard atomic.Int64           // when the client last sent anything, on clock()
 
+	// Owned by whoever reads.
+	in   *input // what has come of a message; nil between messages
+	deaf bool   // what still comes is thrown away
+
 	// Owned by the flusher.
-	state    state
-	writing  bool // a catchUp goroutine is under way
-	touched  bool // in the flusher's list of this round
-	pinged   bool // with the WebSocket's own ping too
-	out      outbox
-	inFlight int // bytes given to catchUp
-	places   []place
-	index    int   // in the flusher's list of connections
-	pingAt   int64 // when the client was pinged; 0: it wasn't
+	state   state
+	touched bool // in the flusher's list of this round
+	watched bool // in the flusher's list of those that may not take forever
+	blocked bool // the link took no more, and will tell when it does
+	pinged  bool // with the WebSocket's own ping too
+	out     outbox
+	places  []place
+	index   int   // in the flusher's list of connections
+	pingAt  int64 // when the client was pinged; 0: it wasn't
+	// since is when the client began to be behind, or to end; 0: neither.
+	since   int64
+	portion int // bytes that it has taken since then
 }
 
 type state uint8
@@ -54,7 +65,7 @@ const (
 	open    state = iota
 	closing       // the close frame is in the outbox, nothing may follow
 	shut          // all is written, the client's side is awaited
-	dead          // the socket is closed
+	dead          // the link is cut
 )
 
 // SocketID is the connection's id.
@@ -88,6 +99,13 @@ func (c *Conn) Close(reason *Reason) {
 
 // Done reports whether the connection was told to end, or broke.
 func (c *Conn) Done() bool { return c.ended.Load() != nil }
+
+// end is called by whoever reads once nothing more can come.
+func (c *Conn) end() {
+	c.ended.CompareAndSwap(nil, ReasonLost)
+	c.flusher.push(work{op: opDetach, conn: c})
+	c.handler.End(c.ended.Load())
+}
 
 // clockBase makes clock monotonic: a step of the wall clock ends nobody.
 var clockBase = time.Now()

@@ -25,12 +25,17 @@ type testServer struct {
 	flushers *Flushers
 	conns    chan *Conn
 	ended    chan *Reason
+	open     sync.WaitGroup
 }
 
 func newTestServer(t *testing.T, limits Limits, wrap func(net.Listener) net.Listener) *testServer {
 	t.Helper()
+	flushers, err := NewFlushers(Options{Count: 2, Shortest: min(limits.PingInterval, limits.PongTimeout)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ts := &testServer{
-		flushers: NewFlushers(Options{Count: 2, Shortest: min(limits.PingInterval, limits.PongTimeout)}),
+		flushers: flushers,
 		conns:    make(chan *Conn, 100),
 		ended:    make(chan *Reason, 100),
 	}
@@ -42,8 +47,11 @@ func newTestServer(t *testing.T, limits Limits, wrap func(net.Listener) net.List
 			return
 		}
 		c.Join(1, text("joined"))
+		ts.open.Add(1)
 		ts.conns <- c
-		ts.ended <- c.Serve(func(message []byte) { c.Send(text("echo " + string(message))) })
+		if err := c.Start(&echo{ts, c}); err != nil {
+			t.Error(err)
+		}
 	}))
 	if wrap != nil {
 		ts.Listener = wrap(ts.Listener)
@@ -52,9 +60,23 @@ func newTestServer(t *testing.T, limits Limits, wrap func(net.Listener) net.List
 	t.Cleanup(func() {
 		ts.flushers.KillAll(ReasonShutdown)
 		ts.Close()
+		ts.open.Wait()
 		ts.flushers.Stop()
 	})
 	return ts
+}
+
+// echo sends messages back.
+type echo struct {
+	server *testServer
+	conn   *Conn
+}
+
+func (e *echo) Message(message []byte) { e.conn.Send(text("echo " + string(message))) }
+
+func (e *echo) End(reason *Reason) {
+	e.server.ended <- reason
+	e.server.open.Done()
 }
 
 func generous() Limits {

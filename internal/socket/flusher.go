@@ -19,6 +19,7 @@ type Flusher struct {
 	wake   chan struct{}
 	stop   chan struct{}
 	done   chan struct{}
+	poller *poller
 
 	delivered, bytes atomic.Int64
 	killed           atomic.Pointer[Reason] // all connections are to end at once
@@ -34,11 +35,14 @@ type Flusher struct {
 	ending   bool // killed was seen
 	swept    int  // index into conns at which the next sweep goes on
 	touched  []*Conn
-	received []time.Time
+	watched  []*Conn
+	slicing  []*topic // those with pending broadcasts, in the order of their turns
+	latest   uint64   // number of the latest broadcast that became pending
+	lacking  [][]broadcast
+	received []int64 // of the events that are given out in this round
 	spare    [][]protocol.Frame
 	scratch  []byte
-	sender   sender
-	writers  sync.WaitGroup // of catchUp goroutines
+	writers  sync.WaitGroup // of netLinks
 }
 
 type op uint8
@@ -53,7 +57,7 @@ const (
 	opClose
 	opCloseAll
 	opWake // look at killed
-	opWritten
+	opWritable
 )
 
 // work is an item of an inbox. Which fields count depends on op.
@@ -63,10 +67,8 @@ type work struct {
 	topic    uint64
 	frame    protocol.Frame
 	except   protocol.SocketID
-	received time.Time
+	received int64 // when the event came in, on clock()
 	reason   *Reason
-	n        int   // bytes written
-	err      error // of a write
 }
 
 const (
@@ -76,11 +78,15 @@ const (
 	// maxBatch bounds what is copied together for one system call; what is
 	// larger is written by itself.
 	maxBatch = 64 << 10
+	// sliceSize is how many of a topic's connections get what is pending before
+	// the inbox is looked at again.
+	sliceSize = 256
 )
 
-func newFlusher(number int, o Options) *Flusher {
+func newFlusher(number int, poller *poller, o Options) *Flusher {
 	f := &Flusher{
 		number:  number,
+		poller:  poller,
 		hooks:   o.Hooks,
 		sweep:   o.sweep(),
 		wake:    make(chan struct{}, 1),
@@ -125,8 +131,7 @@ func (f *Flusher) run() {
 		select {
 		case <-f.wake:
 		case <-ticker.C:
-			f.keepAlive()
-			f.flushTouched()
+			f.tick()
 		case <-f.stop:
 			f.round()
 			f.writers.Wait()
@@ -135,15 +140,22 @@ func (f *Flusher) run() {
 		for f.round() {
 			select { // a flood must not keep silent clients from being noticed
 			case <-ticker.C:
-				f.keepAlive()
+				f.tick()
 			default:
 			}
 		}
 	}
 }
 
-// round works off what the inbox holds now and reports whether it held
-// anything.
+func (f *Flusher) tick() {
+	now := clock()
+	f.keepAlive(now)
+	f.watchOver(now)
+	f.flushTouched()
+}
+
+// round works off what the inbox holds now, and a slice of a large topic. It
+// reports whether there may be more to do.
 func (f *Flusher) round() bool {
 	f.mu.Lock()
 	items := f.inbox
@@ -155,19 +167,27 @@ func (f *Flusher) round() bool {
 		f.do(&items[i])
 	}
 	f.flushTouched()
-	if len(f.received) > 0 {
-		now := time.Now()
-		for _, t := range f.received {
-			f.hooks.Written(now.Sub(t))
-		}
-		f.received = f.received[:0]
-	}
+	f.slice()
+	f.flushTouched()
+	f.told()
 	clear(items)
 	f.taken = items
 	if cap(items) > maxBacklog {
 		f.taken = nil
 	}
-	return len(items) > 0
+	return len(items) > 0 || len(f.slicing) > 0
+}
+
+// told reports the events that everybody has been written by now.
+func (f *Flusher) told() {
+	if len(f.received) == 0 {
+		return
+	}
+	now := clock()
+	for _, t := range f.received {
+		f.hooks.Written(time.Duration(now - t))
+	}
+	f.received = f.received[:0]
 }
 
 func (f *Flusher) do(w *work) {
@@ -185,9 +205,10 @@ func (f *Flusher) do(w *work) {
 	case opJoin:
 		f.enqueue(c, w.frame)
 		if c.state == open {
-			f.topics.join(w.topic, c)
+			f.topics.join(w.topic, c, f.latest)
 		}
 	case opLeave:
+		f.giveLacking(c)
 		f.topics.leave(w.topic, c)
 	case opSend:
 		if f.enqueue(c, w.frame) && w.frame.IsClose() {
@@ -203,8 +224,9 @@ func (f *Flusher) do(w *work) {
 			f.close(c)
 		}
 	case opWake:
-	case opWritten:
-		f.written(c, w.n, w.err)
+	case opWritable:
+		c.blocked = false
+		f.flush(c)
 	}
 }
 
@@ -231,28 +253,114 @@ func (f *Flusher) attach(c *Conn) {
 	f.conns = append(f.conns, c)
 }
 
+// broadcast gives a frame to a topic's connections: at once if they are few,
+// otherwise in slices, between which other work is done.
 func (f *Flusher) broadcast(w *work) {
-	if !w.received.IsZero() {
-		f.received = append(f.received, w.received)
-	}
+	b := broadcast{frame: w.frame, except: w.except, received: w.received}
 	t := f.topics[w.topic]
 	if t == nil {
+		f.gave(b)
 		return
 	}
-	var delivered int64
-	// From the end: a connection that turns out to be too slow leaves the
-	// topic, and the last one takes its place.
-	for _, e := range slices.Backward(t.entries) {
-		if c := e.conn; c.id != w.except && f.enqueue(c, w.frame) {
-			delivered++
+	if len(t.pending) == 0 && len(t.entries) <= sliceSize {
+		// From the end: a connection that turns out to be too slow leaves the
+		// topic, and the last one takes its place.
+		for i := len(t.entries) - 1; i >= 0; i-- {
+			c := t.entries[i].conn
+			f.giveLacking(c)
+			f.give(c, b)
 		}
+		f.gave(b)
+		return
 	}
-	f.delivered.Add(delivered)
+	f.latest++
+	b.number = f.latest
+	t.pending = append(t.pending, b)
+	if len(t.pending) == 1 {
+		t.beginPass()
+		f.slicing = append(f.slicing, t)
+	}
 }
 
-// enqueue puts a frame into a connection's outbox and reports whether it did;
-// it ends the connection if its client is too slow.
+// slice gives what is pending to some of a large topic's connections. The next
+// large topic has the next turn.
+func (f *Flusher) slice() {
+	if len(f.slicing) == 0 {
+		return
+	}
+	t := f.slicing[0]
+	for n := 0; n < sliceSize && t.at > 0; n++ {
+		t.at--
+		f.giveLacking(t.entries[t.at].conn)
+	}
+	if t.at == 0 {
+		for _, b := range t.endPass() {
+			f.gave(b)
+		}
+	}
+	copy(f.slicing, f.slicing[1:])
+	f.slicing[len(f.slicing)-1] = t
+	switch {
+	case len(t.pending) == 0:
+		f.slicing = slices.Delete(f.slicing, len(f.slicing)-1, len(f.slicing))
+	case t.at == 0:
+		t.beginPass()
+	}
+}
+
+// giveLacking gives a connection all that it hasn't got yet of the topics that
+// are given out in slices, in the order in which it was broadcast. So what
+// overtakes a large broadcast overtakes nothing on this connection.
+func (f *Flusher) giveLacking(c *Conn) {
+	if len(f.slicing) == 0 {
+		return
+	}
+	for _, p := range c.places {
+		if len(p.topic.pending) == 0 {
+			continue
+		}
+		e := &p.topic.entries[p.entry]
+		if lacking := p.topic.lacking(e); len(lacking) > 0 {
+			e.got = lacking[len(lacking)-1].number
+			f.lacking = append(f.lacking, lacking)
+		}
+	}
+	for len(f.lacking) > 0 {
+		first := 0
+		for i, l := range f.lacking {
+			if l[0].number < f.lacking[first][0].number {
+				first = i
+			}
+		}
+		f.give(c, f.lacking[first][0])
+		if f.lacking[first] = f.lacking[first][1:]; len(f.lacking[first]) == 0 {
+			f.lacking = slices.Delete(f.lacking, first, first+1)
+		}
+	}
+}
+
+func (f *Flusher) give(c *Conn, b broadcast) {
+	if c.id != b.except && f.put(c, b.frame) {
+		f.delivered.Add(1)
+	}
+}
+
+// gave notes that everybody has been given a broadcast.
+func (f *Flusher) gave(b broadcast) {
+	if b.received != 0 {
+		f.received = append(f.received, b.received)
+	}
+}
+
+// enqueue puts a frame into a connection's outbox, behind what was broadcast
+// before, and reports whether it did.
 func (f *Flusher) enqueue(c *Conn, frame protocol.Frame) bool {
+	f.giveLacking(c)
+	return f.put(c, frame)
+}
+
+// put ends the connection if its client is too slow.
+func (f *Flusher) put(c *Conn, frame protocol.Frame) bool {
 	if c.state != open {
 		return false
 	}
@@ -276,11 +384,10 @@ func (f *Flusher) enqueue(c *Conn, frame protocol.Frame) bool {
 }
 
 // over reports whether another frame would exceed the outbox's bound. An
-// empty outbox takes any frame, and one that is on its way doesn't count: a
-// large frame is no client's fault.
+// empty outbox takes any frame, and the one on its way doesn't count: a large
+// frame is no client's fault.
 func (c *Conn) over(frame protocol.Frame) bool {
-	waiting := c.out.size + c.inFlight
-	return waiting > 0 && waiting+len(frame) > c.limits.MaxOutbox
+	return !c.out.empty() && c.out.queued()+len(frame) > c.limits.MaxOutbox
 }
 
 func (f *Flusher) touch(c *Conn) {
@@ -293,7 +400,9 @@ func (f *Flusher) touch(c *Conn) {
 func (f *Flusher) flushTouched() {
 	for i, c := range f.touched {
 		c.touched = false
-		f.flush(c)
+		if !c.blocked {
+			f.flush(c)
+		}
 		f.touched[i] = nil
 	}
 	f.touched = f.touched[:0]

@@ -22,11 +22,16 @@ const topic = 1
 type audience struct {
 	*socket.Flushers
 	conns []*socket.Conn
+	open  sync.WaitGroup // connections that haven't ended
 	// awaited is how many bytes the readers have still to see; who sees the
 	// last of them says so.
 	awaited atomic.Int64
 	seen    chan struct{}
 }
+
+func (a *audience) Message([]byte) {}
+
+func (a *audience) End(*socket.Reason) { a.open.Done() }
 
 var reply = protocol.SubscriptionSucceeded("jobs.discovery", nil)
 
@@ -34,7 +39,11 @@ var reply = protocol.SubscriptionSucceeded("jobs.discovery", nil)
 // test.
 func newAudience(t testing.TB, n int) *audience {
 	t.Helper()
-	a := &audience{Flushers: socket.NewFlushers(socket.Options{Count: 1}), seen: make(chan struct{})}
+	flushers, err := socket.NewFlushers(socket.Options{Count: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &audience{Flushers: flushers, seen: make(chan struct{})}
 	limits := &socket.Limits{MaxMessageSize: 1 << 10, MaxOutbox: 8 << 20, PingInterval: time.Hour, PongTimeout: time.Hour}
 	joined := make(chan *socket.Conn)
 	var ids atomic.Uint64
@@ -46,12 +55,16 @@ func newAudience(t testing.TB, n int) *audience {
 			return
 		}
 		c.Join(topic, reply)
+		a.open.Add(1)
 		joined <- c
-		_ = c.Serve(func([]byte) {}) // ends with the test
+		if err := c.Start(a); err != nil {
+			t.Error(err)
+		}
 	}))
 	var readers sync.WaitGroup
 	t.Cleanup(func() {
 		a.KillAll(socket.ReasonShutdown)
+		a.open.Wait()
 		readers.Wait()
 		server.Close()
 		a.Stop()

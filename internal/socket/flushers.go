@@ -41,8 +41,9 @@ type Flushers struct {
 	next atomic.Uint64
 }
 
-// NewFlushers starts them. Stop ends them.
-func NewFlushers(o Options) *Flushers {
+// NewFlushers starts them. Stop ends them. On Linux it needs a descriptor for
+// each.
+func NewFlushers(o Options) (*Flushers, error) {
 	if o.Count == 0 {
 		o.Count = runtime.GOMAXPROCS(0)
 	}
@@ -51,9 +52,14 @@ func NewFlushers(o Options) *Flushers {
 	}
 	fs := &Flushers{}
 	for i := range o.Count {
-		fs.all = append(fs.all, newFlusher(i, o))
+		p, err := newPoller()
+		if err != nil {
+			fs.Stop()
+			return nil, err
+		}
+		fs.all = append(fs.all, newFlusher(i, p, o))
 	}
-	return fs
+	return fs, nil
 }
 
 // Flushers is their number.
@@ -62,7 +68,11 @@ func (fs *Flushers) Flushers() int { return len(fs.all) }
 // Broadcast puts a frame into the inbox of one flusher, for all its
 // connections in topic but one.
 func (fs *Flushers) Broadcast(flusher int, topic uint64, f protocol.Frame, except protocol.SocketID, received time.Time) {
-	fs.all[flusher].push(work{op: opBroadcast, topic: topic, frame: f, except: except, received: received})
+	w := work{op: opBroadcast, topic: topic, frame: f, except: except}
+	if !received.IsZero() {
+		w.received = int64(received.Sub(clockBase))
+	}
+	fs.all[flusher].push(w)
 }
 
 // Wait holds a source of events back while the flushers are far behind. The
@@ -91,13 +101,14 @@ func (fs *Flushers) pushAll(w work) {
 	}
 }
 
-// Stop ends the flushers and waits for them. Every connection's Serve is over.
+// Stop ends the flushers and waits for them. Every connection has ended.
 func (fs *Flushers) Stop() {
 	for _, f := range fs.all {
 		close(f.stop)
 	}
 	for _, f := range fs.all {
 		<-f.done
+		f.poller.stop()
 	}
 }
 

@@ -9,9 +9,8 @@ var (
 
 // keepAlive looks at a part of the connections: a silent client is pinged, and
 // closed if it stays silent. There are no timers for connections.
-func (f *Flusher) keepAlive() {
+func (f *Flusher) keepAlive(now int64) {
 	n := (len(f.conns) + sweepParts - 1) / sweepParts
-	now := clock()
 	for range n {
 		if f.swept >= len(f.conns) {
 			f.swept = 0
@@ -28,7 +27,7 @@ func (f *Flusher) look(c *Conn, now int64) {
 	}
 	timeout := int64(c.limits.PongTimeout)
 	switch {
-	case c.state != open, c.writing:
+	case c.state != open, c.since != 0:
 		// While a client catches up, a ping would wait behind what it is to
 		// read first; writeTimeout guards it.
 	case c.pingAt == 0:

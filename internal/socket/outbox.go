@@ -12,6 +12,9 @@ type outbox struct {
 
 func (o *outbox) empty() bool { return len(o.frames) == 0 }
 
+// queued is how many bytes wait behind the first frame.
+func (o *outbox) queued() int { return o.size - (len(o.frames[0]) - o.written) }
+
 // push adds a frame. spare provides the memory for a first one.
 func (o *outbox) push(f protocol.Frame, spare *[][]protocol.Frame) {
 	if o.frames == nil {

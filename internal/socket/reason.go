@@ -7,7 +7,7 @@ type Reason struct {
 	// Label is the reason in metrics.
 	Label string
 	// Code is what the close frame carries; 0: none is sent, because the peer
-	// is gone or the WebSocket library has sent one.
+	// is gone or has its own back.
 	Code protocol.CloseCode
 	// Text is the close frame's reason and the error's text.
 	Text string
@@ -20,16 +20,17 @@ func (r *Reason) Error() string { return r.Text }
 var (
 	ReasonClient      = &Reason{Label: "client", Text: "the client left"}
 	ReasonLost        = &Reason{Label: "lost", Text: "the connection broke"}
-	ReasonProtocol    = &Reason{Label: "protocol_error", Text: "the client broke the WebSocket protocol"}
+	ReasonProtocol    = &Reason{"protocol_error", protocol.CloseProtocolError, "frame breaks the WebSocket protocol"}
 	ReasonUnmasked    = &Reason{"unmasked", protocol.CloseProtocolError, "frames from clients must be masked and have a valid length"}
 	ReasonBinary      = &Reason{"binary", protocol.CloseUnsupportedData, "only text messages are understood"}
 	ReasonUTF8        = &Reason{"invalid_utf8", protocol.CloseInvalidUTF8, "message is not valid UTF-8"}
-	ReasonTooBig      = &Reason{Label: "message_too_big", Text: "the client's message is over the limit"}
+	ReasonTooBig      = &Reason{"message_too_big", protocol.CloseTooBig, "message is over the limit"}
 	ReasonSlow        = &Reason{"slow_consumer", protocol.CloseOverCapacity, "the client reads too slowly"}
 	ReasonPongTimeout = &Reason{"pong_timeout", protocol.ClosePongTimeout, "no pong came in time"}
 	ReasonShutdown    = &Reason{"shutdown", protocol.CloseReconnect, "the server is shutting down, please reconnect"}
 	ReasonRefused     = &Reason{Label: "refused", Text: "the connection was refused"}
 	ReasonTerminated  = &Reason{"terminated", protocol.CloseUnauthorized, "the app has terminated the user's connections"}
+	ReasonInternal    = &Reason{"internal_error", protocol.CloseInternal, "internal error"}
 	ReasonRateLimit   = &Reason{"rate_limit", protocol.CloseOverCapacity, "too many messages"}
 )
 
@@ -38,6 +39,6 @@ var (
 func Reasons() []*Reason {
 	return []*Reason{
 		ReasonClient, ReasonLost, ReasonProtocol, ReasonUnmasked, ReasonBinary, ReasonUTF8, ReasonTooBig,
-		ReasonSlow, ReasonPongTimeout, ReasonShutdown, ReasonRateLimit, ReasonTerminated,
+		ReasonSlow, ReasonPongTimeout, ReasonShutdown, ReasonRateLimit, ReasonTerminated, ReasonInternal,
 	}
 }

@@ -1,10 +1,32 @@
 package socket
 
+import (
+	"cmp"
+	"slices"
+
+	"broadcastd/protocol"
+)
+
 // topic is one flusher's part of a channel: those of its connections that
-// joined.
+// joined, and the broadcasts that not all of them have got yet.
 type topic struct {
 	id      uint64
 	entries []entry
+
+	// A large topic's broadcasts are given out in passes over its entries, from
+	// the last to the first, one slice after another. Each entry gets all that
+	// it lacks, so a pass may begin with one broadcast and end with several.
+	pending []broadcast
+	begun   uint64 // number of the latest when the pass began
+	at      int    // entries from here on have had their turn
+}
+
+// broadcast is a frame for all connections in a topic but one.
+type broadcast struct {
+	frame    protocol.Frame
+	except   protocol.SocketID
+	received int64  // when the event came in, on clock(); 0: it is none
+	number   uint64 // in the order of the flusher's inbox; only pending ones count
 }
 
 // entry and place point at each other, so that leaving takes no search through
@@ -13,6 +35,7 @@ type topic struct {
 type entry struct {
 	conn *Conn
 	slot int
+	got  uint64 // number of the latest broadcast that needn't be given to it
 }
 
 type place struct {
@@ -23,14 +46,15 @@ type place struct {
 // topics is owned by a flusher.
 type topics map[uint64]*topic
 
-func (ts topics) join(id uint64, c *Conn) {
+// join makes c get what is broadcast after the one of that number.
+func (ts topics) join(id uint64, c *Conn, number uint64) {
 	t := ts[id]
 	if t == nil {
 		t = &topic{id: id}
 		ts[id] = t
 	}
 	c.places = append(c.places, place{t, len(t.entries)})
-	t.entries = append(t.entries, entry{c, len(c.places) - 1})
+	t.entries = append(t.entries, entry{c, len(c.places) - 1, number})
 }
 
 func (ts topics) leave(id uint64, c *Conn) {
@@ -49,7 +73,8 @@ func (ts topics) leaveAll(c *Conn) {
 	c.places = nil
 }
 
-// drop fills both gaps with the last of each list.
+// drop fills both gaps with the last of each list. An entry that has had its
+// turn in a pass may so get another, in which it lacks nothing.
 func (ts topics) drop(c *Conn, slot int) {
 	t, at := c.places[slot].topic, c.places[slot].entry
 
@@ -59,6 +84,7 @@ func (ts topics) drop(c *Conn, slot int) {
 	moved.conn.places[moved.slot].entry = at
 	t.entries[last] = entry{}
 	t.entries = t.entries[:last]
+	t.at = min(t.at, last)
 	if last == 0 {
 		delete(ts, t.id)
 	}
@@ -70,4 +96,25 @@ func (ts topics) drop(c *Conn, slot int) {
 	if slot < last {
 		c.places[slot].topic.entries[c.places[slot].entry].slot = slot
 	}
+}
+
+func (t *topic) beginPass() { t.at, t.begun = len(t.entries), t.pending[len(t.pending)-1].number }
+
+// endPass removes from pending what everybody has got by now, and returns it.
+func (t *topic) endPass() []broadcast {
+	n := t.after(t.begun)
+	given := slices.Clone(t.pending[:n])
+	if t.pending = slices.Delete(t.pending, 0, n); len(t.pending) == 0 {
+		t.pending = nil
+	}
+	return given
+}
+
+// lacking is what an entry has still to get.
+func (t *topic) lacking(e *entry) []broadcast { return t.pending[t.after(e.got):] }
+
+// after is the index of the first pending broadcast behind a number.
+func (t *topic) after(number uint64) int {
+	n, _ := slices.BinarySearchFunc(t.pending, number+1, func(b broadcast, n uint64) int { return cmp.Compare(b.number, n) })
+	return n
 }

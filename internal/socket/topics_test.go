@@ -32,7 +32,7 @@ func TestTopics(t *testing.T) {
 			ts.leave(p.topic, p.conn)
 			delete(model, p)
 		case action < 10:
-			ts.join(p.topic, p.conn)
+			ts.join(p.topic, p.conn, 0)
 			model[p] = true
 		default:
 			ts.leave(p.topic, p.conn) // it isn't there

@@ -3,6 +3,7 @@ package socket
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,45 +15,70 @@ import (
 )
 
 // Upgrade turns a request into a connection and sends greeting as its first
-// frame. On an error the response has been written. The caller runs Serve.
+// frame. On an error the response has been written, or the connection is gone.
+// The caller must Start it.
 func (fs *Flushers) Upgrade(w http.ResponseWriter, r *http.Request, id protocol.SocketID, greeting protocol.Frame, limits *Limits) (*Conn, error) {
 	c := &Conn{id: id, flusher: fs.pick(), limits: limits}
 	c.heard.Store(clock())
 	u := &upgrader{ResponseWriter: w, conn: c}
-	ws, err := websocket.Accept(u, r, &websocket.AcceptOptions{
+	_, err := websocket.Accept(u, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // origins are a matter of each app
 		CompressionMode:    websocket.CompressionDisabled,
 	})
-	if err != nil {
+	if !errors.Is(err, errTaken) {
 		return nil, err
 	}
-	ws.SetReadLimit(int64(limits.MaxMessageSize))
-	c.ws = ws
+	if u.err != nil {
+		return nil, u.err
+	}
 	c.flusher.push(work{op: opAttach, conn: c, frame: append(u.response, greeting...)})
 	return c, nil
 }
 
-// The buffers of the WebSocket library, in bytes. The one for writing must
-// hold a whole control frame, 127 bytes, or the frame would come in pieces.
-const (
-	readBuffer  = 512
-	writeBuffer = 128
-)
+// Start lets handler get what the client sends. It is called once. On an error
+// the connection has ended without it.
+func (c *Conn) Start(handler Handler) error {
+	c.handler = handler
+	if c.in != nil {
+		early := c.in.rest
+		c.in = nil
+		c.receive(early)
+	}
+	if err := c.link.start(c); err != nil {
+		c.flusher.push(work{op: opDetach, conn: c})
+		return err
+	}
+	return nil
+}
 
-// upgrader stands between the library and net/http: it takes the connection
-// away from net/http's large buffers, and keeps the response so that it leaves
-// in one packet with the first frame.
+// upgrader stands between the WebSocket library and net/http. It lets the
+// library check the request and write the response's headers, keeps these so
+// that they leave in one packet with the first frame, and takes the connection
+// for this package: the library's own would cost several KiB.
 type upgrader struct {
 	http.ResponseWriter
 	conn     *Conn
+	taken    bool
 	response protocol.Frame
+	err      error
 }
+
+// errTaken is how the library hears that it gets no connection.
+var errTaken = errors.New("the connection was taken over")
 
 // WriteHeader keeps the status of an upgrade to itself; Hijack writes it.
 func (u *upgrader) WriteHeader(status int) {
-	if status != http.StatusSwitchingProtocols {
+	if status != http.StatusSwitchingProtocols && !u.taken {
 		u.ResponseWriter.WriteHeader(status)
 	}
+}
+
+// Write drops what the library makes of errTaken.
+func (u *upgrader) Write(b []byte) (int, error) {
+	if u.taken {
+		return len(b), nil
+	}
+	return u.ResponseWriter.Write(b)
 }
 
 func (u *upgrader) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -60,25 +86,29 @@ func (u *upgrader) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("taking the connection from the HTTP server: %w", err)
 	}
-	if err := nc.SetDeadline(time.Time{}); err != nil {
-		_ = nc.Close() // the error is known
-		return nil, nil, fmt.Errorf("clearing the connection's deadline: %w", err)
-	}
-	var early []byte
-	if n := rw.Reader.Buffered(); n > 0 {
-		b, _ := rw.Reader.Peek(n) // they are there
-		early = bytes.Clone(b)
-	}
+	u.taken = true
 	var response bytes.Buffer
 	response.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
 	_ = u.Header().Write(&response) // a bytes.Buffer takes everything
 	response.WriteString("\r\n")
 	u.response = response.Bytes()
+	u.err = u.take(nc, rw.Reader)
+	return nil, nil, errTaken
+}
 
-	u.conn.nc, u.conn.raw = nc, rawConn(nc)
-	u.conn.wire = &wire{Conn: nc, conn: u.conn, early: early}
-	return u.conn.wire, bufio.NewReadWriter(
-		bufio.NewReaderSize(u.conn.wire, readBuffer),
-		bufio.NewWriterSize(u.conn.wire, writeBuffer),
-	), nil
+// take makes nc the link, and keeps what came with the handshake.
+func (u *upgrader) take(nc net.Conn, r *bufio.Reader) error {
+	err := nc.SetDeadline(time.Time{})
+	if err == nil {
+		u.conn.link, err = newLink(nc, u.conn)
+	}
+	if err != nil {
+		_ = nc.Close() // the error is known
+		return err
+	}
+	if n := r.Buffered(); n > 0 {
+		early, _ := r.Peek(n) // they are there
+		u.conn.keep(early)
+	}
+	return nil
 }

@@ -2,130 +2,104 @@ package socket
 
 import (
 	"errors"
-	"net"
 	"time"
 
 	"broadcastd/protocol"
 )
 
 const (
-	// writeTimeout is how long a client may take what is waiting for it.
+	// writeTimeout is how long a client that is behind may take for a portion,
+	// in bytes, so that a slow but steady one is kept.
 	writeTimeout = 10 * time.Second
-	// linger is how long a client may take to answer a close frame.
+	portion      = 64 << 10
+	// linger is how long a client may take for what is left when the connection
+	// is to end, and again to answer the close frame.
 	linger = 2 * time.Second
 )
 
-// errWouldBlock is what a sender returns when the kernel's buffer is full.
-var errWouldBlock = errors.New("the socket's buffer is full")
-
-// flush writes what the kernel takes now.
+// flush writes what the link takes now.
 func (f *Flusher) flush(c *Conn) {
-	for !c.out.empty() && !c.writing && c.state != dead {
-		if c.raw == nil {
-			f.catchUp(c)
-			return
-		}
-		b := c.out.head(f.scratch)
-		n, err := f.sender.send(c.raw, b)
+	for !c.out.empty() && c.state != dead {
+		n, err := c.link.write(c.out.head(f.scratch))
 		if n > 0 {
 			c.out.taken(n, &f.spare)
 			f.bytes.Add(int64(n))
+			c.caughtUp(n)
 		}
-		switch {
-		case err == nil && n == len(b):
-		case err == nil, errors.Is(err, errWouldBlock):
-			f.catchUp(c)
-			return
-		default:
-			f.kill(c, ReasonLost)
+		if err != nil {
+			if errors.Is(err, errWouldBlock) {
+				f.behind(c)
+			} else {
+				f.kill(c, ReasonLost)
+			}
 			return
 		}
 	}
-	if c.state == closing && !c.writing {
+	if c.state == closing && c.link.idle() {
 		f.shutDown(c)
 	}
 }
 
-// portion is what a client has writeTimeout for, in bytes, so that a slow but
-// steady one is kept.
-const portion = 64 << 10
-
-// catchUp gives all that is waiting to a goroutine, which may block.
-func (f *Flusher) catchUp(c *Conn) {
-	frames := make(net.Buffers, len(c.out.frames))
-	for i, frame := range c.out.frames {
-		frames[i] = frame
+// behind notes that a client doesn't read as fast as it is written to.
+func (f *Flusher) behind(c *Conn) {
+	c.blocked = true
+	if c.since == 0 {
+		c.since, c.portion = clock(), 0
+		f.watch(c)
 	}
-	frames[0] = frames[0][c.out.written:]
+}
+
+// caughtUp notes that a client's machine took n bytes.
+func (c *Conn) caughtUp(n int) {
+	if c.since == 0 || c.state != open {
+		return
+	}
+	c.portion += n
+	switch {
+	case c.out.empty():
+		c.since = 0
+		c.heard.Store(clock()) // it may not have got to our ping before
+	case c.portion >= portion:
+		c.since, c.portion = clock(), 0
+	}
+}
+
+// watch has watchOver look after a connection that may not stay as it is.
+func (f *Flusher) watch(c *Conn) {
+	if !c.watched {
+		c.watched = true
+		f.watched = append(f.watched, c)
+	}
+}
+
+// watchOver ends connections whose time is up.
+func (f *Flusher) watchOver(now int64) {
+	kept := f.watched[:0]
+	for _, c := range f.watched {
+		if c.watched = f.waits(c, now); c.watched {
+			kept = append(kept, c)
+		}
+	}
+	clear(f.watched[len(kept):])
+	f.watched = kept
+}
+
+// waits reports whether a connection is still to be watched. What is left for
+// it is tried again, since a link tells late of a little room.
+func (f *Flusher) waits(c *Conn, now int64) bool {
+	f.flush(c)
 	timeout := writeTimeout
-	if c.state == closing {
+	if c.state != open {
 		timeout = linger
 	}
-	if len(frames) > 1 { // see over
-		c.inFlight = c.out.size
-	}
-	c.writing = true
-	steady := c.state == open
-	c.out.release(&f.spare)
-	// Not in the goroutine, where it could undo the shorter one of close.
-	err := c.nc.SetWriteDeadline(time.Now().Add(timeout))
-	f.writers.Go(func() {
-		n := 0
-		for err == nil && len(frames) > 0 {
-			var m int64
-			part := cut(&frames)
-			m, err = part.WriteTo(c.nc)
-			n += int(m)
-			if err == nil && steady {
-				steady, err = c.allow(writeTimeout)
-			}
-		}
-		f.push(work{op: opWritten, conn: c, n: n, err: err})
-	})
-}
-
-// cut takes a portion off frames.
-func cut(frames *net.Buffers) net.Buffers {
-	var part net.Buffers
-	for room := portion; room > 0 && len(*frames) > 0; {
-		first := &(*frames)[0]
-		if len(*first) > room {
-			part = append(part, (*first)[:room])
-			*first = (*first)[room:]
-			break
-		}
-		room -= len(*first)
-		part = append(part, *first)
-		*frames = (*frames)[1:]
-	}
-	return part
-}
-
-// allow gives the client time for the next portion; once the connection is told
-// to end, for all that is left.
-func (c *Conn) allow(timeout time.Duration) (steady bool, err error) {
-	err = c.nc.SetWriteDeadline(time.Now().Add(timeout))
-	if err == nil && c.Done() { // checked last, since close may be under way
-		return false, c.nc.SetWriteDeadline(time.Now().Add(linger))
-	}
-	return true, err
-}
-
-// written is how a catchUp ended.
-func (f *Flusher) written(c *Conn, n int, err error) {
-	c.writing, c.inFlight = false, 0
-	f.bytes.Add(int64(n))
-	var timeout net.Error
 	switch {
-	case c.state == dead:
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case c.state == dead, c.since == 0:
+		return false
+	case now-c.since > int64(timeout):
 		f.kill(c, ReasonSlow)
-	case err != nil:
-		f.kill(c, ReasonLost)
-	default:
-		c.heard.Store(clock()) // it has taken everything
-		f.touch(c)
+		return false
 	}
+	return true
 }
 
 // close lets what is waiting be followed by the close frame. A slow client's
@@ -134,15 +108,16 @@ func (f *Flusher) close(c *Conn) {
 	if c.state != open {
 		return
 	}
-	f.seal(c)
 	reason := c.ended.Load()
 	if reason == ReasonSlow {
 		c.out.dropQueued(&f.spare)
-		if c.writing {
-			// An error means that the socket is closed, and the write over.
-			_ = c.nc.SetWriteDeadline(time.Now().Add(linger))
+	} else {
+		f.giveLacking(c)
+		if c.state != open {
+			return // it was too slow for that
 		}
 	}
+	f.seal(c)
 	if reason.Code != 0 {
 		frame := protocol.CloseFrame(reason.Code, reason.Text)
 		c.out.push(frame, &f.spare)
@@ -157,6 +132,8 @@ func (f *Flusher) close(c *Conn) {
 func (f *Flusher) seal(c *Conn) {
 	c.state = closing
 	f.topics.leaveAll(c)
+	c.since = clock()
+	f.watch(c)
 	f.touch(c)
 }
 
@@ -164,13 +141,11 @@ func (f *Flusher) seal(c *Conn) {
 // the kernel discard the close frame if the client has just sent something.
 func (f *Flusher) shutDown(c *Conn) {
 	c.state = shut
-	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite() // the peer may be gone already
-	}
-	_ = c.nc.SetReadDeadline(time.Now().Add(linger)) // ends Serve
+	c.since = clock()
+	c.link.finish()
 }
 
-// kill closes the socket, which ends Serve.
+// kill cuts the link, which ends reading.
 func (f *Flusher) kill(c *Conn, reason *Reason) {
 	if c.state == dead {
 		return
@@ -179,13 +154,14 @@ func (f *Flusher) kill(c *Conn, reason *Reason) {
 	c.state = dead
 	f.topics.leaveAll(c)
 	c.out.release(&f.spare)
-	_ = c.nc.Close() // nobody is left to be told
+	c.link.cut()
 }
 
-// detach ends the flusher's care for a connection whose Serve is over.
+// detach ends the flusher's care for a connection that is read no more.
 func (f *Flusher) detach(c *Conn) {
 	f.flush(c)
 	f.kill(c, ReasonLost)
+	c.link.release()
 	last := len(f.conns) - 1
 	f.conns[c.index] = f.conns[last]
 	f.conns[c.index].index = c.index

@@ -1,36 +1,11 @@
 package socket
 
 import (
-	"bytes"
-	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
 	"time"
 )
-
-func TestCut(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(5, 6))
-	for range 100 {
-		var frames net.Buffers
-		var want, got []byte
-		for range rnd.IntN(20) {
-			frame := bytes.Repeat([]byte{byte(rnd.IntN(256))}, 1+rnd.IntN(2*portion))
-			frames = append(frames, frame)
-			want = append(want, frame...)
-		}
-		for len(frames) > 0 {
-			part := bytes.Join(cut(&frames), nil)
-			if len(part) == 0 || len(part) > portion {
-				t.Fatalf("a portion has %d bytes", len(part))
-			}
-			got = append(got, part...)
-		}
-		if !bytes.Equal(got, want) {
-			t.Fatal("the portions are not what was cut")
-		}
-	}
-}
 
 // TestLargeFrame exceeds the outbox with one frame, which is not the client's
 // fault, and must not make the next one fatal.
@@ -57,9 +32,10 @@ func TestLargeFrame(t *testing.T) {
 func TestKilledFlusherDropsItsBacklog(t *testing.T) {
 	client, server := net.Pipe()
 	defer client.Close()
+	link := &netLink{nc: server}
 	f := &Flusher{topics: make(topics), hooks: Hooks{Written: func(time.Duration) {}}}
 	limits := generous()
-	c := &Conn{id: 1, nc: server, flusher: f, limits: &limits}
+	c := &Conn{id: 1, link: link, flusher: f, limits: &limits}
 	for _, w := range []work{{op: opAttach, conn: c, frame: text("a")}, {op: opJoin, conn: c, topic: 1, frame: text("b")}} {
 		f.do(&w)
 	}
@@ -68,7 +44,7 @@ func TestKilledFlusherDropsItsBacklog(t *testing.T) {
 	if f.delivered.Load() != 0 || c.state != dead || c.ended.Load() != ReasonShutdown {
 		t.Errorf("delivered %d, state %d, ended for %v", f.delivered.Load(), c.state, c.ended.Load())
 	}
-	late := &Conn{id: 2, nc: server, flusher: f, limits: &limits}
+	late := &Conn{id: 2, link: link, flusher: f, limits: &limits}
 	f.do(&work{op: opAttach, conn: late})
 	if late.state != dead {
 		t.Error("a connection that comes later lives on")
@@ -135,5 +111,53 @@ func TestCatchingUpIsNoSilence(t *testing.T) {
 	c.Send(text("still here"))
 	for got := ""; got != "still here"; {
 		got = read(t, ws)
+	}
+}
+
+// TestTimeToCatchUp lets a client take a portion in time, and then no more.
+func TestTimeToCatchUp(t *testing.T) {
+	f, link := newTestFlusher(), &memory{}
+	c := f.attachTest(0, link)
+	f.round()
+	link.full = true
+	c.Send(text(strings.Repeat("x", 2*portion)))
+	f.round()
+	late := func() int64 { return clock() + int64(writeTimeout) + 1 }
+	for range 2 {
+		link.room = portion / 2
+		f.watchOver(clock())
+	}
+	if f.watchOver(late()); c.state != dead {
+		t.Fatalf("a client that takes nothing for %s is in state %d", writeTimeout, c.state)
+	}
+	if got := c.ended.Load(); got != ReasonSlow {
+		t.Errorf("it ended for %v", got)
+	}
+	if len(f.watched) != 0 {
+		t.Error("it is still watched")
+	}
+}
+
+// TestSteadyClientStays takes a portion again and again, then all, and is no
+// longer watched.
+func TestSteadyClientStays(t *testing.T) {
+	f, link := newTestFlusher(), &memory{}
+	c := f.attachTest(0, link)
+	f.round()
+	link.full = true
+	c.Send(text(strings.Repeat("x", 4*portion)))
+	f.round()
+	for range 4 {
+		c.since = 1 // long ago
+		link.room = portion
+		f.watchOver(clock())
+		if c.state != open || c.since == 1 {
+			t.Fatalf("state %d after a portion", c.state)
+		}
+	}
+	link.full = false
+	f.watchOver(clock())
+	if c.since != 0 || len(f.watched) != 0 || c.state != open {
+		t.Errorf("a client that has caught up is behind since %d, in state %d", c.since, c.state)
 	}
 }

@@ -1,0 +1,147 @@
+package socket
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// poller reads the descriptors of one flusher's connections, whichever has
+// something, into one buffer. So a connection that is silent costs neither a
+// goroutine nor a buffer.
+type poller struct {
+	set  int // of epoll
+	file *os.File
+	raw  syscall.RawConn // of file
+	done chan struct{}
+
+	mu    sync.Mutex // guards the following
+	conns []*Conn    // by descriptor
+
+	// Owned by run.
+	events [128]unix.EpollEvent
+	ready  []*Conn // those of events
+	buf    []byte
+}
+
+// pollBuffer is what is read from a connection before the next one has its
+// turn, in bytes.
+const pollBuffer = 16 << 10
+
+var errEnd = io.EOF
+
+func newPoller() (*poller, error) {
+	set, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("making an epoll set: %w", err)
+	}
+	// An epoll set can itself be polled. As a non-blocking file, the runtime's
+	// poller waits for it, and no thread has to.
+	if err := unix.SetNonblock(set, true); err != nil {
+		_ = unix.Close(set) // the error is known
+		return nil, fmt.Errorf("making an epoll set: %w", err)
+	}
+	p := &poller{set: set, file: os.NewFile(uintptr(set), "epoll"), done: make(chan struct{}), buf: make([]byte, pollBuffer)}
+	if p.raw, err = p.file.SyscallConn(); err != nil {
+		_ = p.file.Close() // as above
+		return nil, fmt.Errorf("making an epoll set: %w", err)
+	}
+	go p.run()
+	return p, nil
+}
+
+const (
+	readable = unix.EPOLLIN | unix.EPOLLRDHUP
+	writable = unix.EPOLLOUT
+)
+
+// add begins to read a descriptor.
+func (p *poller) add(fd int, c *Conn) error {
+	p.mu.Lock()
+	for len(p.conns) <= fd {
+		p.conns = append(p.conns, nil)
+	}
+	p.conns[fd] = c
+	p.mu.Unlock()
+	err := unix.EpollCtl(p.set, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: readable, Fd: int32(fd)})
+	if err != nil {
+		p.forget(fd)
+		return fmt.Errorf("adding a connection to the epoll set: %w", err)
+	}
+	return nil
+}
+
+func (p *poller) forget(fd int) {
+	p.mu.Lock()
+	p.conns[fd] = nil
+	p.mu.Unlock()
+}
+
+// awaitWritable has the flusher told, once, when the descriptor takes more. It
+// does nothing for one that isn't there yet, or no longer: the flusher tries
+// again by itself every so often.
+func (p *poller) awaitWritable(fd int) { p.modify(fd, readable|writable) }
+
+func (p *poller) modify(fd int, events uint32) {
+	_ = unix.EpollCtl(p.set, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+}
+
+// stop ends the poller. No connection is left.
+func (p *poller) stop() {
+	_ = p.file.Close() // ends run
+	<-p.done
+}
+
+func (p *poller) run() {
+	defer close(p.done)
+	n := 0
+	// Not to wait in epoll_wait lets the runtime do so. It is told of changes,
+	// so all that is ready must be taken before.
+	ready := func(set uintptr) bool {
+		var err error
+		if n, err = unix.EpollWait(int(set), p.events[:], 0); errors.Is(err, unix.EINTR) {
+			n = 0
+		}
+		return n > 0
+	}
+	for p.raw.Read(ready) == nil {
+		p.mu.Lock()
+		for _, e := range p.events[:n] {
+			p.ready = append(p.ready, p.conns[e.Fd])
+		}
+		p.mu.Unlock()
+		now := clock()
+		for i, c := range p.ready {
+			p.serve(c, p.events[i].Events, now)
+		}
+		clear(p.ready)
+		p.ready = p.ready[:0]
+	}
+}
+
+func (p *poller) serve(c *Conn, events uint32, now int64) {
+	l := c.link.(*fdLink)
+	if events&writable != 0 {
+		p.modify(l.fd, readable)
+		c.flusher.push(work{op: opWritable, conn: c})
+	}
+	if events&^writable == 0 {
+		return
+	}
+	n, err := l.read(p.buf)
+	if n > 0 {
+		c.heard.Store(now)
+		c.receive(p.buf[:n])
+	}
+	if err == nil {
+		return
+	}
+	_ = unix.EpollCtl(p.set, unix.EPOLL_CTL_DEL, l.fd, nil) // it is there
+	p.forget(l.fd)
+	c.end()
+}

@@ -80,7 +80,7 @@ const (
 	maxBatch = 64 << 10
 	// sliceSize is how many of a topic's connections get what is pending before
 	// the inbox is looked at again.
-	sliceSize = 256
+	sliceSize = 512
 )
 
 func newFlusher(number int, poller *poller, o Options) *Flusher {
@@ -168,7 +168,6 @@ func (f *Flusher) round() bool {
 	}
 	f.flushTouched()
 	f.slice()
-	f.flushTouched()
 	f.told()
 	clear(items)
 	f.taken = items
@@ -209,6 +208,7 @@ func (f *Flusher) do(w *work) {
 		}
 	case opLeave:
 		f.giveLacking(c)
+		f.touch(c)
 		f.topics.leave(w.topic, c)
 	case opSend:
 		if f.enqueue(c, w.frame) && w.frame.IsClose() {
@@ -269,6 +269,7 @@ func (f *Flusher) broadcast(w *work) {
 			c := t.entries[i].conn
 			f.giveLacking(c)
 			f.give(c, b)
+			f.touch(c)
 		}
 		f.gave(b)
 		return
@@ -282,8 +283,9 @@ func (f *Flusher) broadcast(w *work) {
 	}
 }
 
-// slice gives what is pending to some of a large topic's connections. The next
-// large topic has the next turn.
+// slice gives what is pending to some of a large topic's connections, and
+// writes it while they are in the processor's cache. The next large topic has
+// the next turn.
 func (f *Flusher) slice() {
 	if len(f.slicing) == 0 {
 		return
@@ -291,7 +293,11 @@ func (f *Flusher) slice() {
 	t := f.slicing[0]
 	for n := 0; n < sliceSize && t.at > 0; n++ {
 		t.at--
-		f.giveLacking(t.entries[t.at].conn)
+		c := t.entries[t.at].conn
+		f.giveLacking(c)
+		if !c.blocked {
+			f.flush(c)
+		}
 	}
 	if t.at == 0 {
 		for _, b := range t.endPass() {
@@ -356,10 +362,12 @@ func (f *Flusher) gave(b broadcast) {
 // before, and reports whether it did.
 func (f *Flusher) enqueue(c *Conn, frame protocol.Frame) bool {
 	f.giveLacking(c)
+	f.touch(c)
 	return f.put(c, frame)
 }
 
-// put ends the connection if its client is too slow.
+// put adds a frame to what the caller sees written. It ends the connection if
+// its client is too slow.
 func (f *Flusher) put(c *Conn, frame protocol.Frame) bool {
 	if c.state != open {
 		return false
@@ -376,7 +384,6 @@ func (f *Flusher) put(c *Conn, frame protocol.Frame) bool {
 		}
 	}
 	c.out.push(frame, &f.spare)
-	f.touch(c)
 	if f.hooks.Trace != nil {
 		f.hooks.Trace(c.id, frame)
 	}

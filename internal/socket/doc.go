@@ -1,23 +1,29 @@
-// Package socket is a client's WebSocket connection: the handshake, reading,
-// and above all writing, for many connections that get the same frames.
+// Package socket is a client's WebSocket connection, for very many of them,
+// most of which are silent, and which get the same frames.
 //
-// Reading: a goroutine for each connection runs [Conn.Serve], in which
-// github.com/coder/websocket parses frames and answers control frames.
+// The handshake is checked by github.com/coder/websocket. Then the connection
+// is a [Conn], and its way to the client's machine a link: on Linux a
+// descriptor that this package reads and writes with non-blocking system
+// calls; for TLS and on other systems a net.Conn with goroutines.
 //
-// Writing: no goroutine for a connection. A [Flusher], one for each processor,
-// owns its connections' outboxes and their places in the topics, and takes its
-// work in order from an inbox: join, leave, broadcast, send, close. It works in
-// rounds. First it takes all that the inbox holds and puts frames into
-// outboxes; then it writes each outbox that it touched with one non-blocking
-// system call. So frames gather by themselves under load, an idle system adds
-// no delay, and whatever is put into an inbox first is on every wire first. What
-// the kernel doesn't take at once is left to a goroutine that lives until that
-// connection has caught up; it is also how all writing is done where the
-// non-blocking call isn't to be had (TLS, systems other than Linux).
+// Reading: a poller, one for each processor, sleeps until some of its
+// connections have sent something, reads them one after the other into one
+// buffer, and hands whole messages to the connection's [Handler]. A silent
+// connection costs a Conn, and neither goroutine nor buffer. What has come of an
+// unfinished message is kept in its input.
+//
+// Writing: a [Flusher], one for each processor, owns its connections' outboxes
+// and their places in topics. It takes its work from an inbox: join, leave,
+// broadcast, send, close. It works in rounds. First it takes all that the inbox
+// holds and puts frames into outboxes; then it writes each outbox that it
+// touched with one call. So frames gather by themselves under load, and an idle
+// system adds no delay. A large broadcast is given out in slices, one in each
+// round: other work goes between them, but on no connection does anything
+// overtake what the inbox held before it. If the link doesn't take all, the rest
+// waits until it does.
 //
 // Nothing but its flusher touches an outbox, so there is no lock on the way of
-// a frame. The frames that the library writes itself, pongs and close frames,
-// go through the inbox too.
+// a frame.
 //
 // A client that reads too slowly is closed, never silently skipped. Every end
 // of a connection has a [Reason], which is at once an error, a close code and a

@@ -265,11 +265,10 @@ func (f *Flusher) broadcast(w *work) {
 	if len(t.pending) == 0 && len(t.entries) <= sliceSize {
 		// From the end: a connection that turns out to be too slow leaves the
 		// topic, and the last one takes its place.
-		for i := len(t.entries) - 1; i >= 0; i-- {
-			c := t.entries[i].conn
-			f.giveLacking(c)
-			f.give(c, b)
-			f.touch(c)
+		for _, e := range slices.Backward(t.entries) {
+			f.giveLacking(e.conn)
+			f.give(e.conn, b)
+			f.touch(e.conn)
 		}
 		f.gave(b)
 		return

@@ -83,8 +83,8 @@ func CloseFrame(code CloseCode, reason string) Frame {
 // IsClose reports whether f is a close frame.
 func (f Frame) IsClose() bool { return len(f) > 0 && f[0] == finClose }
 
-// Payload is the text message of a frame made by this package, for debug
-// output and tests; nil for a control frame.
+// Payload is the text message of a frame made by this package; nil for a
+// control frame and for a compressed one.
 func (f Frame) Payload() []byte {
 	switch {
 	case len(f) < 2 || f[0] != finText:

@@ -116,9 +116,11 @@ type App struct {
 	CacheTTL  time.Duration `yaml:"cache_ttl"`
 	CacheSize int           `yaml:"cache_size" kind:"size"`
 	// SubscriptionCount tells subscribers how many they are.
-	SubscriptionCount bool         `yaml:"subscription_count"`
-	Webhooks          []Webhook    `yaml:"webhooks"`
-	RateLimiting      RateLimiting `yaml:"rate_limiting"`
+	SubscriptionCount bool `yaml:"subscription_count"`
+	// Compression agrees to permessage-deflate with clients that offer it.
+	Compression  bool         `yaml:"compression"`
+	Webhooks     []Webhook    `yaml:"webhooks"`
+	RateLimiting RateLimiting `yaml:"rate_limiting"`
 }
 
 // Webhook is an address that is told what happens to an app's channels.

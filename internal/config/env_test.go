@@ -27,6 +27,7 @@ func TestEnvironmentSetsEverySetting(t *testing.T) {
 		"app.accept_client_events_from": "none", "app.max_client_events_per_second": "9",
 		"app.max_presence_members": "9", "app.max_user_info": "9", "app.cache_ttl": "9", "app.cache_size": "9",
 		"app.subscription_count":    "true",
+		"app.compression":           "true",
 		"app.webhooks":              `[{"url": "http://127.0.0.1:9/h", "headers": {"X-Token": "` + secret + `"}}]`,
 		"app.rate_limiting.enabled": "true", "app.rate_limiting.max_attempts": "9",
 		"app.rate_limiting.decay_seconds": "9", "app.rate_limiting.terminate_on_limit": "true",

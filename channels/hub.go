@@ -16,6 +16,8 @@ type Subscriber interface {
 	SocketID() protocol.SocketID
 	// Flusher is the number of the flusher that owns the connection.
 	Flusher() int
+	// Deflates reports whether the client agreed to compression.
+	Deflates() bool
 	// Join sends reply and puts the connection among those that get what is
 	// broadcast to topic from now on.
 	Join(topic uint64, reply protocol.Frame)
@@ -29,7 +31,7 @@ type Subscriber interface {
 // except one. received is when the event came in.
 type Fanout interface {
 	Flushers() int
-	Broadcast(flusher int, topic uint64, f protocol.Frame, except protocol.SocketID, received time.Time)
+	Broadcast(flusher int, topic uint64, f protocol.Shared, except protocol.SocketID, received time.Time)
 }
 
 // Options are what an app's channels do besides delivering.
@@ -72,6 +74,7 @@ type channel struct {
 	// rather than names. It is never used again.
 	topic       uint64
 	subscribers int
+	deflating   int // those of subscribers that agreed to compression
 	perFlusher  []int
 	roster      *roster // of presence channels
 	countDue    bool    // a timer will tell the number of subscribers
@@ -129,12 +132,15 @@ func (h *Hub) Subscribe(s Subscriber, name string, member *protocol.Member) erro
 	var presence []byte
 	if ch.roster != nil {
 		if ch.roster.add(member) {
-			h.broadcast(ch, memberAdded(name, member), 0, time.Time{})
+			h.broadcast(ch, protocol.Shared{Frame: memberAdded(name, member)}, 0, time.Time{})
 			h.opts.Observer.MemberAdded(name, member.UserID)
 		}
 		presence = ch.roster.encode()
 	}
 	ch.subscribers++
+	if s.Deflates() {
+		ch.deflating++
+	}
 	ch.perFlusher[s.Flusher()]++
 	h.stats.count(name).Subscriptions.Add(1)
 	s.Join(ch.topic, protocol.SubscriptionSucceeded(name, presence))
@@ -186,6 +192,9 @@ func (h *Hub) Unsubscribe(s Subscriber, name string, member *protocol.Member) {
 	}
 	s.Leave(ch.topic)
 	ch.subscribers--
+	if s.Deflates() {
+		ch.deflating--
+	}
 	ch.perFlusher[s.Flusher()]--
 	h.stats.count(name).Subscriptions.Add(-1)
 	if ch.subscribers == 0 {
@@ -193,7 +202,7 @@ func (h *Hub) Unsubscribe(s Subscriber, name string, member *protocol.Member) {
 		h.stats.count(name).Channels.Add(-1)
 	}
 	if ch.roster != nil && ch.roster.remove(member) {
-		h.broadcast(ch, memberRemoved(name, member), 0, time.Time{})
+		h.broadcast(ch, protocol.Shared{Frame: memberRemoved(name, member)}, 0, time.Time{})
 		h.opts.Observer.MemberRemoved(name, member.UserID)
 	}
 	if ch.subscribers == 0 {
@@ -208,22 +217,25 @@ func (h *Hub) Unsubscribe(s Subscriber, name string, member *protocol.Member) {
 func (h *Hub) Publish(e *protocol.Event, received time.Time) int {
 	sh := h.shard(e.Channel)
 	sh.mu.Lock()
-	_, occupied := sh.channels[e.Channel]
+	ch := sh.channels[e.Channel]
+	occupied, deflating := ch != nil, ch != nil && ch.deflating > 0
 	sh.mu.Unlock()
 	// Whispers are not cached, as in Pusher.
 	cacheable := protocol.KindOf(e.Channel).IsCache() && !protocol.IsClientEvent(e.Name)
 	if !occupied && !cacheable {
 		return 0
 	}
-	frame := e.Frame()
+	frame := protocol.Shared{Frame: e.Frame()}
+	if deflating {
+		frame.Deflated = frame.Deflate()
+	}
 
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if cacheable {
-		h.cache.put(e, frame, time.Now())
+		h.cache.put(e, frame.Frame, time.Now())
 	}
-	ch := sh.channels[e.Channel]
-	if ch == nil {
+	if ch = sh.channels[e.Channel]; ch == nil {
 		return 0
 	}
 	h.broadcast(ch, frame, e.Except, received)
@@ -231,7 +243,7 @@ func (h *Hub) Publish(e *protocol.Event, received time.Time) int {
 }
 
 // broadcast needs the lock of ch's shard.
-func (h *Hub) broadcast(ch *channel, f protocol.Frame, except protocol.SocketID, received time.Time) {
+func (h *Hub) broadcast(ch *channel, f protocol.Shared, except protocol.SocketID, received time.Time) {
 	for flusher, n := range ch.perFlusher {
 		if n > 0 {
 			h.fanout.Broadcast(flusher, ch.topic, f, except, received)

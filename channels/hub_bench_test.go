@@ -17,12 +17,13 @@ type nowhere struct{}
 
 func (nowhere) Flushers() int { return 2 }
 
-func (nowhere) Broadcast(int, uint64, protocol.Frame, protocol.SocketID, time.Time) {}
+func (nowhere) Broadcast(int, uint64, protocol.Shared, protocol.SocketID, time.Time) {}
 
 type idle struct{ id protocol.SocketID }
 
 func (s *idle) SocketID() protocol.SocketID { return s.id }
 func (s *idle) Flusher() int                { return int(s.id % 2) }
+func (s *idle) Deflates() bool              { return false }
 
 func (s *idle) Join(uint64, protocol.Frame) {}
 func (s *idle) Leave(uint64)                {}

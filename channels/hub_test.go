@@ -13,8 +13,10 @@ import (
 
 // recorder is a Fanout that keeps, in order, what each subscriber would see.
 type recorder struct {
-	mu     sync.Mutex
-	topics []map[uint64]map[*subscriber]bool // by flusher
+	mu sync.Mutex
+	// Guarded by mu.
+	topics   []map[uint64]map[*subscriber]bool // by flusher
+	deflated int                               // broadcasts that came compressed too
 }
 
 func newRecorder(flushers int) *recorder {
@@ -27,25 +29,34 @@ func newRecorder(flushers int) *recorder {
 
 func (r *recorder) Flushers() int { return len(r.topics) }
 
-func (r *recorder) Broadcast(flusher int, topic uint64, f protocol.Frame, except protocol.SocketID, _ time.Time) {
+func (r *recorder) Broadcast(flusher int, topic uint64, f protocol.Shared, except protocol.SocketID, _ time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for s := range r.topics[flusher][topic] {
 		if s.id != except {
-			s.seen = append(s.seen, string(f.Payload()))
+			got := f.For(s.deflates)
+			s.seen = append(s.seen, string(got.Payload()))
+			s.compressed = s.deflates && f.Deflated != nil
+			if f.Deflated != nil {
+				r.deflated++
+			}
 		}
 	}
 }
 
 type subscriber struct {
-	r       *recorder
-	id      protocol.SocketID
-	flusher int
-	seen    []string // guarded by r.mu
+	r        *recorder
+	id       protocol.SocketID
+	flusher  int
+	deflates bool
+	// Guarded by r.mu.
+	seen       []string
+	compressed bool // the last of seen, a broadcast, was
 }
 
 func (s *subscriber) SocketID() protocol.SocketID { return s.id }
 func (s *subscriber) Flusher() int                { return s.flusher }
+func (s *subscriber) Deflates() bool              { return s.deflates }
 
 func (s *subscriber) Join(topic uint64, reply protocol.Frame) {
 	s.Send(reply)
@@ -225,5 +236,36 @@ func checkOrder(t *testing.T, seen []string) {
 			t.Errorf("event %d came after %d (%v)", n, last, err)
 		}
 		last = n
+	}
+}
+
+// TestCompressedOnceForThoseWhoWant: an event is compressed only while somebody
+// in the channel agreed to that, and only they get it so.
+func TestCompressedOnceForThoseWhoWant(t *testing.T) {
+	r := newRecorder(2)
+	hub := NewHub(r, new(atomic.Uint64), Options{})
+	plain := &subscriber{r: r, id: 1}
+	deflating := &subscriber{r: r, id: 2, flusher: 1, deflates: true}
+	event := protocol.Event{Channel: "jobs", Name: "e", Data: protocol.QuoteData(make([]byte, 1000))}
+	publish := func() {
+		t.Helper()
+		hub.Publish(&event, time.Time{})
+		if seen := plain.take(); len(seen) == 0 || seen[len(seen)-1] != string(event.Frame().Payload()) || plain.compressed {
+			t.Errorf("the plain one got %.80q, compressed: %t", seen, plain.compressed)
+		}
+	}
+	for _, s := range []*subscriber{plain, deflating} {
+		if err := hub.Subscribe(s, "jobs", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish()
+	if seen := deflating.take(); len(seen) != 2 || seen[1] != string(event.Frame().Payload()) || !deflating.compressed {
+		t.Errorf("the other got %.80q, compressed: %t", seen, deflating.compressed)
+	}
+	hub.Unsubscribe(deflating, "jobs", nil)
+	r.deflated = 0
+	if publish(); r.deflated != 0 {
+		t.Error("an event was compressed for nobody")
 	}
 }

@@ -10,7 +10,7 @@ type CloseCode uint16
 const (
 	CloseProtocolError       CloseCode = 1002
 	CloseUnsupportedData     CloseCode = 1003
-	CloseInvalidUTF8         CloseCode = 1007
+	CloseInvalidData         CloseCode = 1007
 	CloseTooBig              CloseCode = 1009
 	CloseInternal            CloseCode = 1011
 	CloseAppNotFound         CloseCode = 4001

@@ -23,11 +23,26 @@ const minDeflate = 256
 // rsv1 marks a compressed message (RFC 7692, section 6).
 const rsv1 = 0x40
 
+// Shared is a frame for many receivers.
+type Shared struct {
+	Frame
+	// Deflated is for those that agreed to compression. Nil: they get Frame.
+	Deflated Frame
+}
+
+// For is the form for a receiver that agreed to compression, or didn't.
+func (s *Shared) For(deflates bool) Frame {
+	if deflates && s.Deflated != nil {
+		return s.Deflated
+	}
+	return s.Frame
+}
+
 // Deflate is the same message as one compressed frame, for all receivers that
-// agreed to [NegotiateDeflate]'s answer: it refers to no message before it. f is
-// a single text frame made by this package. The result is nil when compression
-// doesn't pay, since the message is short or wouldn't get smaller; f is then
-// for these receivers too.
+// agreed to permessage-deflate without context takeover: it refers to no message
+// before it. f is a single text frame made by this package. The result is nil
+// when compression doesn't pay, since the message is short or wouldn't get
+// smaller; f is then for these receivers too.
 func (f Frame) Deflate() Frame {
 	message := f.Payload()
 	if len(message) < minDeflate {

@@ -43,8 +43,8 @@ func compressedPayload(t testing.TB, f Frame) []byte {
 	if f[0] != 0xc1 {
 		t.Fatalf("frame begins %#x, want a final text frame with RSV1", f[0])
 	}
-	if f.Payload() != nil || f.IsClose() {
-		t.Error("a compressed frame is taken for one with a text, or for a close frame")
+	if f.Payload() == nil || f.IsClose() {
+		t.Error("a compressed frame is taken for one without a text, or for a close frame")
 	}
 	plain := append(Frame{finText}, f[1:]...)
 	if n := frameLength(plain); n != len(plain.Payload()) {

@@ -83,10 +83,14 @@ func CloseFrame(code CloseCode, reason string) Frame {
 // IsClose reports whether f is a close frame.
 func (f Frame) IsClose() bool { return len(f) > 0 && f[0] == finClose }
 
-// Payload is the text message of a frame made by this package; nil for a
-// control frame and for a compressed one.
+// Payload is the text message of a frame made by this package, inflated for
+// debug output if need be; nil for a control frame.
 func (f Frame) Payload() []byte {
 	switch {
+	case len(f) > 2 && f[0] == finText|rsv1:
+		plain := append(Frame{finText}, f[1:]...)
+		message, _ := Inflate(nil, plain.Payload(), 1<<30) // it is our own
+		return message
 	case len(f) < 2 || f[0] != finText:
 		return nil
 	case f[1] < 126:

@@ -36,6 +36,7 @@ func newApp(c config.App, hub *channels.Hub, hooks *webhook.Sender) *app {
 	return &app{App: c, hub: hub, hooks: hooks, users: channels.NewUsers(), limits: &socket.Limits{
 		MaxMessageSize: c.MaxMessageSize,
 		MaxOutbox:      c.MaxOutbox,
+		Compression:    c.Compression,
 		PingInterval:   c.PingInterval,
 		PongTimeout:    c.PongTimeout,
 	}}

@@ -10,6 +10,8 @@ import (
 // Limits are what an app allows its connections. They may be shared.
 type Limits struct {
 	MaxMessageSize int // bytes of a client's message
+	// Compression agrees to permessage-deflate with clients that offer it.
+	Compression bool
 	// MaxOutbox bounds the bytes that wait for a client that reads too slowly.
 	MaxOutbox int
 	// PingInterval is the silence after which a client is pinged, PongTimeout
@@ -31,11 +33,12 @@ type Handler interface {
 // don't block.
 type Conn struct {
 	// Static after Start.
-	id      protocol.SocketID
-	link    link
-	flusher *Flusher
-	limits  *Limits
-	handler Handler
+	id       protocol.SocketID
+	link     link
+	flusher  *Flusher
+	limits   *Limits
+	handler  Handler
+	deflates bool // agreed with the client
 
 	ended atomic.Pointer[Reason] // the first reason to end
 	heard atomic.Int64           // when the client last sent anything, on clock()
@@ -73,6 +76,9 @@ func (c *Conn) SocketID() protocol.SocketID { return c.id }
 
 // Flusher is the number of the flusher that owns the connection.
 func (c *Conn) Flusher() int { return c.flusher.number }
+
+// Deflates reports whether the client agreed to compression.
+func (c *Conn) Deflates() bool { return c.deflates }
 
 // Join sends reply and then everything that is broadcast to topic.
 func (c *Conn) Join(topic uint64, reply protocol.Frame) {

@@ -178,7 +178,7 @@ func TestBroadcast(t *testing.T) {
 					except = first.SocketID()
 				}
 				for f := range ts.flushers.Flushers() {
-					ts.flushers.Broadcast(f, 1, text(fmt.Sprint(i)), except, time.Now())
+					ts.flushers.Broadcast(f, 1, protocol.Shared{Frame: text(fmt.Sprint(i))}, except, time.Now())
 				}
 			}
 			wg.Wait()
@@ -192,7 +192,7 @@ func TestBroadcast(t *testing.T) {
 func TestLeaveIsInOrder(t *testing.T) {
 	ts := newTestServer(t, generous(), nil)
 	ws, c := ts.dial(t)
-	send := func(s string) { ts.flushers.Broadcast(c.Flusher(), 1, text(s), 0, time.Time{}) }
+	send := func(s string) { ts.flushers.Broadcast(c.Flusher(), 1, protocol.Shared{Frame: text(s)}, 0, time.Time{}) }
 	send("before")
 	c.Leave(1)
 	send("after")
@@ -249,7 +249,7 @@ func TestSlowConsumer(t *testing.T) {
 	frame := text(strings.Repeat("x", 64<<10))
 	for range 500 { // more than the kernel takes
 		for f := range ts.flushers.Flushers() {
-			ts.flushers.Broadcast(f, 1, frame, 0, time.Time{})
+			ts.flushers.Broadcast(f, 1, protocol.Shared{Frame: frame}, 0, time.Time{})
 		}
 		read(t, healthy)
 	}

@@ -66,6 +66,7 @@ type work struct {
 	conn     *Conn
 	topic    uint64
 	frame    protocol.Frame
+	deflated protocol.Frame // see protocol.Shared
 	except   protocol.SocketID
 	received int64 // when the event came in, on clock()
 	reason   *Reason
@@ -256,7 +257,7 @@ func (f *Flusher) attach(c *Conn) {
 // broadcast gives a frame to a topic's connections: at once if they are few,
 // otherwise in slices, between which other work is done.
 func (f *Flusher) broadcast(w *work) {
-	b := broadcast{frame: w.frame, except: w.except, received: w.received}
+	b := broadcast{frame: protocol.Shared{Frame: w.frame, Deflated: w.deflated}, except: w.except, received: w.received}
 	t := f.topics[w.topic]
 	if t == nil {
 		f.gave(b)
@@ -267,7 +268,7 @@ func (f *Flusher) broadcast(w *work) {
 		// topic, and the last one takes its place.
 		for _, e := range slices.Backward(t.entries) {
 			f.giveLacking(e.conn)
-			f.give(e.conn, b)
+			f.give(e.conn, &b)
 			f.touch(e.conn)
 		}
 		f.gave(b)
@@ -337,15 +338,15 @@ func (f *Flusher) giveLacking(c *Conn) {
 				first = i
 			}
 		}
-		f.give(c, f.lacking[first][0])
+		f.give(c, &f.lacking[first][0])
 		if f.lacking[first] = f.lacking[first][1:]; len(f.lacking[first]) == 0 {
 			f.lacking = slices.Delete(f.lacking, first, first+1)
 		}
 	}
 }
 
-func (f *Flusher) give(c *Conn, b broadcast) {
-	if c.id != b.except && f.put(c, b.frame) {
+func (f *Flusher) give(c *Conn, b *broadcast) {
+	if c.id != b.except && f.put(c, b.frame.For(c.deflates)) {
 		f.delivered.Add(1)
 	}
 }

@@ -107,7 +107,7 @@ func newAudience(t testing.TB, n int) *audience {
 func (a *audience) broadcast(events int, f protocol.Frame) {
 	a.awaited.Store(int64(len(a.conns) * events * len(f)))
 	for range events {
-		a.Broadcast(0, topic, f, 0, time.Time{})
+		a.Broadcast(0, topic, protocol.Shared{Frame: f}, 0, time.Time{})
 	}
 	<-a.seen
 }

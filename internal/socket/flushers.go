@@ -67,8 +67,8 @@ func (fs *Flushers) Flushers() int { return len(fs.all) }
 
 // Broadcast puts a frame into the inbox of one flusher, for all its
 // connections in topic but one.
-func (fs *Flushers) Broadcast(flusher int, topic uint64, f protocol.Frame, except protocol.SocketID, received time.Time) {
-	w := work{op: opBroadcast, topic: topic, frame: f, except: except}
+func (fs *Flushers) Broadcast(flusher int, topic uint64, f protocol.Shared, except protocol.SocketID, received time.Time) {
+	w := work{op: opBroadcast, topic: topic, frame: f.Frame, deflated: f.Deflated, except: except}
 	if !received.IsZero() {
 		w.received = int64(received.Sub(clockBase))
 	}

@@ -3,6 +3,8 @@ package socket
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"sync"
 	"unicode/utf8"
 
 	"broadcastd/protocol"
@@ -10,9 +12,10 @@ import (
 
 // input is what has come of a message that isn't complete.
 type input struct {
-	rest    []byte // of a frame
-	message []byte // of earlier frames of the message
-	begun   bool   // there are earlier frames
+	rest     []byte // of a frame
+	message  []byte // of earlier frames of the message
+	begun    bool   // there are earlier frames
+	deflated bool   // the message is compressed
 }
 
 // receive takes what came from the client, in whatever pieces, and handles all
@@ -86,11 +89,12 @@ const (
 
 // header is that of a client's frame (RFC 6455, section 5.2).
 type header struct {
-	fin    bool
-	opcode byte
-	size   int // bytes of the header; 0: more must come
-	length int // bytes of the payload
-	mask   [4]byte
+	fin      bool
+	deflated bool // begins a compressed message
+	opcode   byte
+	size     int // bytes of the header; 0: more must come
+	length   int // bytes of the payload
+	mask     [4]byte
 }
 
 func (h header) isControl() bool { return h.opcode >= opcodeClose }
@@ -100,10 +104,10 @@ func parseHeader(b []byte) (header, *Reason) {
 	if len(b) < 2 {
 		return header{}, nil
 	}
-	h := header{fin: b[0]&0x80 != 0, opcode: b[0] & 0xf}
+	h := header{fin: b[0]&0x80 != 0, deflated: b[0]&0x40 != 0, opcode: b[0] & 0xf}
 	short := int(b[1] & 0x7f)
 	switch {
-	case b[0]&0x70 != 0: // extensions, none of which was agreed on
+	case b[0]&0x30 != 0: // extensions that don't exist
 		return h, ReasonProtocol
 	case b[1]&0x80 == 0:
 		return h, ReasonUnmasked
@@ -142,7 +146,12 @@ func parseHeader(b []byte) (header, *Reason) {
 // admits checks a header against what came before it, so that a frame that
 // can't be taken isn't waited for. One that isn't complete passes.
 func (c *Conn) admits(h header) *Reason {
-	if h.size == 0 || h.isControl() {
+	switch {
+	case h.size == 0:
+		return nil
+	case h.deflated && (!c.deflates || h.opcode != opcodeText && h.opcode != opcodeBinary):
+		return ReasonProtocol
+	case h.isControl():
 		return nil
 	}
 	begun, had := false, 0
@@ -186,21 +195,50 @@ func (c *Conn) frame(h header, payload []byte) *Reason {
 		return nil
 	}
 	if h.fin && (c.in == nil || !c.in.begun) {
-		return c.message(payload)
+		return c.message(payload, h.deflated)
 	}
 	if c.in == nil {
 		c.in = &input{}
 	}
-	c.in.message, c.in.begun = append(c.in.message, payload...), true
+	if !c.in.begun {
+		c.in.begun, c.in.deflated = true, h.deflated
+	}
+	c.in.message = append(c.in.message, payload...)
 	if !h.fin {
 		return nil
 	}
 	message := c.in.message
 	c.in.message, c.in.begun = nil, false
-	return c.message(message)
+	return c.message(message, c.in.deflated)
 }
 
-func (c *Conn) message(text []byte) *Reason {
+// inflated are buffers for messages that came compressed.
+var inflated = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxInflated is the largest buffer that is kept, in bytes.
+const maxInflated = 64 << 10
+
+func (c *Conn) message(text []byte, deflated bool) *Reason {
+	if !deflated {
+		return c.handle(text)
+	}
+	buf := inflated.Get().(*[]byte)
+	text, err := protocol.Inflate(*buf, text, c.limits.MaxMessageSize)
+	switch {
+	case errors.Is(err, protocol.ErrInflatedTooLarge):
+		return ReasonTooBig
+	case err != nil:
+		return ReasonDeflate
+	}
+	reason := c.handle(text)
+	if cap(text) <= maxInflated {
+		*buf = text
+	}
+	inflated.Put(buf)
+	return reason
+}
+
+func (c *Conn) handle(text []byte) *Reason {
 	if !utf8.Valid(text) {
 		return ReasonUTF8
 	}

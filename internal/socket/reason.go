@@ -23,7 +23,8 @@ var (
 	ReasonProtocol    = &Reason{"protocol_error", protocol.CloseProtocolError, "frame breaks the WebSocket protocol"}
 	ReasonUnmasked    = &Reason{"unmasked", protocol.CloseProtocolError, "frames from clients must be masked and have a valid length"}
 	ReasonBinary      = &Reason{"binary", protocol.CloseUnsupportedData, "only text messages are understood"}
-	ReasonUTF8        = &Reason{"invalid_utf8", protocol.CloseInvalidUTF8, "message is not valid UTF-8"}
+	ReasonUTF8        = &Reason{"invalid_utf8", protocol.CloseInvalidData, "message is not valid UTF-8"}
+	ReasonDeflate     = &Reason{"invalid_deflate", protocol.CloseInvalidData, "message cannot be inflated"}
 	ReasonTooBig      = &Reason{"message_too_big", protocol.CloseTooBig, "message is over the limit"}
 	ReasonSlow        = &Reason{"slow_consumer", protocol.CloseOverCapacity, "the client reads too slowly"}
 	ReasonPongTimeout = &Reason{"pong_timeout", protocol.ClosePongTimeout, "no pong came in time"}
@@ -38,7 +39,7 @@ var (
 // exist before they are used.
 func Reasons() []*Reason {
 	return []*Reason{
-		ReasonClient, ReasonLost, ReasonProtocol, ReasonUnmasked, ReasonBinary, ReasonUTF8, ReasonTooBig,
+		ReasonClient, ReasonLost, ReasonProtocol, ReasonUnmasked, ReasonBinary, ReasonUTF8, ReasonDeflate, ReasonTooBig,
 		ReasonSlow, ReasonPongTimeout, ReasonShutdown, ReasonRateLimit, ReasonTerminated, ReasonInternal,
 	}
 }

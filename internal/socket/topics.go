@@ -23,7 +23,7 @@ type topic struct {
 
 // broadcast is a frame for all connections in a topic but one.
 type broadcast struct {
-	frame    protocol.Frame
+	frame    protocol.Shared
 	except   protocol.SocketID
 	received int64  // when the event came in, on clock(); 0: it is none
 	number   uint64 // in the order of the flusher's inbox; only pending ones count

@@ -21,9 +21,13 @@ func (fs *Flushers) Upgrade(w http.ResponseWriter, r *http.Request, id protocol.
 	c := &Conn{id: id, flusher: fs.pick(), limits: limits}
 	c.heard.Store(clock())
 	u := &upgrader{ResponseWriter: w, conn: c}
+	compression := websocket.CompressionDisabled
+	if limits.Compression {
+		compression = websocket.CompressionNoContextTakeover
+	}
 	_, err := websocket.Accept(u, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // origins are a matter of each app
-		CompressionMode:    websocket.CompressionDisabled,
+		CompressionMode:    compression,
 	})
 	if !errors.Is(err, errTaken) {
 		return nil, err
@@ -92,6 +96,7 @@ func (u *upgrader) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	_ = u.Header().Write(&response) // a bytes.Buffer takes everything
 	response.WriteString("\r\n")
 	u.response = response.Bytes()
+	u.conn.deflates = u.Header().Get("Sec-WebSocket-Extensions") != ""
 	u.err = u.take(nc, rw.Reader)
 	return nil, nil, errTaken
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"broadcastd/protocol"
 )
 
 // TestLargeFrame exceeds the outbox with one frame, which is not the client's
@@ -73,7 +75,7 @@ func TestKeepAliveUnderLoad(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				ts.flushers.Broadcast(c.Flusher(), 1, text("flood"), 0, time.Time{})
+				ts.flushers.Broadcast(c.Flusher(), 1, protocol.Shared{Frame: text("flood")}, 0, time.Time{})
 				ts.flushers.Wait()
 			}
 		}

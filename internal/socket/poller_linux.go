@@ -1,12 +1,12 @@
 package socket
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -103,10 +103,7 @@ func (p *poller) run() {
 	// Not to wait in epoll_wait lets the runtime do so. It is told of changes,
 	// so all that is ready must be taken before.
 	ready := func(set uintptr) bool {
-		var err error
-		if n, err = unix.EpollWait(int(set), p.events[:], 0); errors.Is(err, unix.EINTR) {
-			n = 0
-		}
+		n = p.poll(set)
 		return n > 0
 	}
 	for p.raw.Read(ready) == nil {
@@ -122,6 +119,17 @@ func (p *poller) run() {
 		clear(p.ready)
 		p.ready = p.ready[:0]
 	}
+}
+
+// poll fills events and returns how many there are. It is a raw system call, as
+// fdLink.write's.
+func (p *poller) poll(set uintptr) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, set,
+		uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events)), 0, 0, 0)
+	if errno != 0 { // EINTR
+		return 0
+	}
+	return int(n)
 }
 
 func (p *poller) serve(c *Conn, events uint32, now int64) {

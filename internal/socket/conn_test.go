@@ -293,7 +293,7 @@ func TestBurst(t *testing.T) {
 
 func TestKeepAlive(t *testing.T) {
 	limits := generous()
-	limits.PingInterval, limits.PongTimeout = 100*time.Millisecond, 2*time.Second
+	limits.PingInterval, limits.PongTimeout = 100*time.Millisecond, 5*time.Second
 	ts := newTestServer(t, limits, nil)
 
 	// Reading answers the WebSocket's ping, which is enough.

@@ -22,6 +22,7 @@ type Flusher struct {
 	poller *poller
 
 	delivered, bytes atomic.Int64
+	pending          atomic.Int64           // bytes of broadcasts that not everybody was given
 	killed           atomic.Pointer[Reason] // all connections are to end at once
 
 	mu      sync.Mutex // guards the following
@@ -76,6 +77,11 @@ const (
 	// maxBacklog is the number of items in an inbox above which those who
 	// fill it are made to wait.
 	maxBacklog = 1 << 16
+	// maxPending is the same for the bytes of broadcasts. A connection may get
+	// them all at once, so it is about what the kernel takes for one: who reads as
+	// fast as it can must not be taken for slow because the source is faster than
+	// this machine.
+	maxPending = 128 << 10
 	// maxBatch bounds what is copied together for one system call; what is
 	// larger is written by itself.
 	maxBatch = 64 << 10
@@ -102,6 +108,9 @@ func newFlusher(number int, poller *poller, o Options) *Flusher {
 
 // push adds to the inbox and never waits.
 func (f *Flusher) push(w work) {
+	if w.op == opBroadcast {
+		f.pending.Add(int64(len(w.frame)))
+	}
 	f.mu.Lock()
 	f.inbox = append(f.inbox, w)
 	n := len(f.inbox)
@@ -115,9 +124,9 @@ func (f *Flusher) push(w work) {
 	}
 }
 
-// wait holds a producer back while the inbox is long.
+// wait holds a producer back while there is much to do.
 func (f *Flusher) wait() {
-	for f.backlog.Load() > maxBacklog {
+	for f.backlog.Load() > maxBacklog || f.pending.Load() > maxPending {
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -244,6 +253,8 @@ func (f *Flusher) doKilled(w *work, reason *Reason) {
 	case opAttach:
 		f.attach(w.conn)
 		f.kill(w.conn, reason)
+	case opBroadcast:
+		f.gave(broadcast{frame: protocol.Shared{Frame: w.frame}})
 	case opDetach:
 		f.detach(w.conn)
 	}
@@ -353,6 +364,7 @@ func (f *Flusher) give(c *Conn, b *broadcast) {
 
 // gave notes that everybody has been given a broadcast.
 func (f *Flusher) gave(b broadcast) {
+	f.pending.Add(-int64(len(b.frame.Frame)))
 	if b.received != 0 {
 		f.received = append(f.received, b.received)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -202,5 +203,62 @@ func TestPassesGather(t *testing.T) {
 	}
 	if got := f.delivered.Load(); got != 4*4*sliceSize {
 		t.Errorf("%d deliveries", got)
+	}
+}
+
+// reader is a link to a client that reads what the kernel has taken, a buffer
+// full between two rounds.
+type reader struct {
+	memory
+	took int
+}
+
+func (r *reader) write(b []byte) (int, error) {
+	n := min(len(b), r.room)
+	r.room -= n
+	r.took += n
+	if n < len(b) {
+		return n, errWouldBlock
+	}
+	return n, nil
+}
+
+// TestFloodOfLargeBroadcasts is more than this machine can write: the source
+// has to wait, and nobody is taken for slow.
+func TestFloodOfLargeBroadcasts(t *testing.T) {
+	const events = 3000
+	f := newTestFlusher()
+	links := make([]*reader, sliceSize+1)
+	for i := range links {
+		links[i] = &reader{}
+		limits := generous()
+		c := &Conn{id: protocol.NewSocketID(uint64(i + 1)), flusher: f, limits: &limits, link: links[i], handler: nobody{}}
+		f.push(work{op: opAttach, conn: c, frame: text("hello")})
+		c.Join(1, text("joined"))
+	}
+	frame := text(strings.Repeat("x", 1000))
+	round := func() bool {
+		for i, l := range links {
+			l.room = 128 << 10
+			f.push(work{op: opWritable, conn: f.conns[i]})
+		}
+		return f.round() && len(f.conns) > 0
+	}
+	f.round()
+	for published := 0; published < events; round() {
+		for ; published < events && f.backlog.Load() <= maxBacklog && f.pending.Load() <= maxPending; published++ {
+			f.push(work{op: opBroadcast, topic: 1, frame: frame})
+		}
+	}
+	for f.pending.Load() > 0 {
+		round()
+	}
+	for range events * len(frame) / (128 << 10) {
+		round()
+	}
+	for i, c := range f.conns {
+		if want := len(text("hello")) + len(text("joined")) + events*len(frame); c.state != open || links[i].took != want {
+			t.Fatalf("connection %d is in state %d and took %d bytes of %d", i, c.state, links[i].took, want)
+		}
 	}
 }

@@ -1,6 +1,10 @@
 package server
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Routes lists what both listeners answer, as "METHOD pattern".
 func (s *Server) Routes() []string {
@@ -10,3 +14,6 @@ func (s *Server) Routes() []string {
 	}
 	return all
 }
+
+// Handler answers clients and APIs.
+func (s *Server) Handler() http.Handler { return s.public.Handler }

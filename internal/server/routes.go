@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"net/http"
 	"path"
 	"slices"
@@ -10,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"broadcastd/internal/nonblock"
 	"broadcastd/protocol"
 )
 
@@ -29,7 +32,7 @@ type route struct {
 func (s *Server) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	all := []route{
-		{method: get, pattern: "/app/{key}", handler: s.connect, socket: true},
+		{method: get, pattern: "/app/{key}", handler: func(w http.ResponseWriter, r *http.Request) { s.connect(plain{w}, r) }, socket: true},
 		{name: "events", method: post, pattern: "/apps/{app_id}/events", handler: s.signed(s.postEvents)},
 		{name: "batch_events", method: post, pattern: "/apps/{app_id}/batch_events", handler: s.signed(s.postBatch)},
 		{name: "channels", method: get, pattern: "/apps/{app_id}/channels", handler: s.signed(s.getChannels)},
@@ -90,6 +93,15 @@ func (s *Server) publicRoutes() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// plain gives a WebSocket the connection itself, which package socket reads and
+// writes in its own way.
+type plain struct{ http.ResponseWriter }
+
+func (w plain) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	return nonblock.Plain(conn), buffered, err
 }
 
 // operatorRoutes are what the listener for metrics and health answers.
@@ -168,7 +180,7 @@ func (s *Server) lost(otherwise http.Handler) http.Handler {
 			return
 		}
 		defer s.sessions.Done()
-		s.refuse(w, r, &refusal{"path_not_found", protocol.ClosePathNotFound,
+		s.refuse(plain{w}, r, &refusal{"path_not_found", protocol.ClosePathNotFound,
 			"clients connect to {path}/app/{key}: the key path, or REVERB_SERVER_PATH, must be the client's wsPath"})
 	})
 }

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package nonblock
+
+import "net"
+
+// New returns conn as it is.
+func New(conn net.Conn) net.Conn { return conn }
+
+// Plain is what New was given.
+func Plain(conn net.Conn) net.Conn { return conn }

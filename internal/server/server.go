@@ -115,7 +115,7 @@ func New(o Options) (_ *Server, err error) {
 		if hooks != nil {
 			hubOpts.Observer = hooks
 		}
-		a := newApp(c, channels.NewHub(s.flushers, topics, hubOpts), hooks)
+		a := newApp(c, channels.NewHub(s.flushers, topics, hubOpts), hooks, s.metrics)
 		s.apps[a.ID], s.keys[a.Key] = a, a
 	}
 	o.Registry.MustRegister(&collector{server: s})

@@ -109,11 +109,28 @@ func VerifyRequest(req SignedRequest, app Credentials, now time.Time) (map[strin
 
 // requestText is what a request's signature covers.
 func requestText(method, path string, params map[string]string) string {
-	pairs := make([]string, 0, len(params))
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		pairs = append(pairs, name+"="+params[name])
+	size := len(method) + len(path) + 1
+	names := make([]string, 0, 8) // on the stack, mostly
+	for name, value := range params {
+		names = append(names, name)
+		size += len(name) + len(value) + 2
 	}
-	return method + "\n" + path + "\n" + strings.Join(pairs, "&")
+	slices.Sort(names)
+
+	var text strings.Builder
+	text.Grow(size)
+	text.WriteString(method)
+	text.WriteByte('\n')
+	text.WriteString(path)
+	separator := byte('\n')
+	for _, name := range names {
+		text.WriteByte(separator)
+		text.WriteString(name)
+		text.WriteByte('=')
+		text.WriteString(params[name])
+		separator = '&'
+	}
+	return text.String()
 }
 
 func checkTimestamp(text string, now time.Time) error {
@@ -150,8 +167,8 @@ func bodyMD5(body []byte) string {
 
 // parseParams reads a query by the rules that VerifyRequest states.
 func parseParams(rawQuery string) (map[string]string, error) {
-	values := map[string][]string{}
-	arrays := map[string]bool{}
+	params := make(map[string]string, 8)
+	var arrays map[string][]string // made with the first
 	for pair := range strings.SplitSeq(rawQuery, "&") {
 		if pair == "" {
 			continue
@@ -163,15 +180,19 @@ func parseParams(rawQuery string) (map[string]string, error) {
 			return nil, errors.New("the query has a % that is not followed by two hex digits")
 		}
 		name, isArray := arrayName(strings.ToLower(name))
-		if _, seen := values[name]; seen && !(isArray && arrays[name]) {
+		if _, seen := params[name]; seen && !(isArray && arrays[name] != nil) {
 			return nil, fmt.Errorf("parameter %.40q occurs twice in the query", name)
 		}
-		values[name] = append(values[name], value)
-		arrays[name] = isArray
+		params[name] = value
+		if isArray {
+			if arrays == nil {
+				arrays = map[string][]string{}
+			}
+			arrays[name] = append(arrays[name], value)
+		}
 	}
-	params := make(map[string]string, len(values))
-	for name, list := range values {
-		params[name] = strings.Join(list, ",")
+	for name, values := range arrays {
+		params[name] = strings.Join(values, ",")
 	}
 	return params, nil
 }

@@ -278,3 +278,19 @@ func FuzzVerifyRequest(f *testing.F) {
 		t.Errorf("verified, but signing gives another signature: %s %q %q", method, path, query)
 	})
 }
+
+func BenchmarkVerifyRequest(b *testing.B) {
+	body := []byte(`{"name":"job.updated","channels":["private-job.42"],"data":"{\"id\":42}"}`)
+	now := time.Now()
+	app := Credentials{Key: appKey, Secret: appSecret}
+	req := SignedRequest{
+		Method: "POST", Path: "/apps/app-id/events", Body: body,
+		RawQuery: SignRequest("POST", "/apps/app-id/events", nil, body, app.Key, app.Secret, now),
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := VerifyRequest(req, app, now); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -12,6 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"broadcastd/internal/nonblock"
 )
 
 const (
@@ -62,7 +64,11 @@ func dialOnce(ctx context.Context, opt *redis.Options) func(context.Context, str
 func dial(ctx context.Context, config *tls.Config, network, addr string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if config == nil {
-		return dialer.DialContext(ctx, network, addr)
+		conn, err := dialer.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return nonblock.New(conn), nil
 	}
 	return (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, network, addr)
 }

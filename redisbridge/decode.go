@@ -37,18 +37,11 @@ type Message struct {
 // The error is a [*Reason].
 func Decode(payload []byte) (Message, error) {
 	var m Message
-	if !json.Valid(payload) {
-		return m, ReasonNotJSON
-	}
-	if !utf8.Valid(payload) {
-		return m, ReasonInvalidUTF8
-	}
-	if payload = bytes.TrimLeft(payload, jsonSpace); payload[0] != '{' {
-		return m, ReasonNotAnEvent
-	}
-
+	payload = payload[skipSpace(payload, 0):]
+	isObject := is(payload, 0, '{')
+	object := members{text: payload}
 	var name, data, socket []byte
-	for object := (members{text: payload}); object.next(); {
+	for isObject && object.next() {
 		switch {
 		case object.keyIs("event"):
 			name = object.value
@@ -58,8 +51,12 @@ func Decode(payload []byte) (Message, error) {
 			socket = object.value
 		}
 	}
-
-	if name == nil || name[0] != '"' {
+	switch {
+	case isObject && !object.valid(), !isObject && !valid(payload):
+		return m, ReasonNotJSON
+	case !utf8.Valid(payload):
+		return m, ReasonInvalidUTF8
+	case name == nil || name[0] != '"':
 		return m, ReasonNotAnEvent
 	}
 	m.Event.Name = unquote(name)
@@ -101,31 +98,23 @@ func except(socket []byte) (id protocol.SocketID, bad bool) {
 // that counts equals the root's. The other members keep all their bytes.
 func withoutSocket(data, socket []byte) []byte {
 	var copied []byte
-	others := 0
+	others := make([]byte, 0, len(data))
+	separator := byte('{')
 	for object := (members{text: data}); object.next(); {
 		if object.keyIs("socket") {
 			copied = object.value
-		} else {
-			others++
+			continue
 		}
+		others = append(append(others, separator), object.whole...)
+		separator = ','
 	}
 	switch {
 	case copied == nil || !sameValue(copied, socket):
 		return data
-	case others == 0:
+	case len(others) == 0:
 		return []byte("[]")
 	}
-
-	kept := make([]byte, 0, len(data))
-	separator := byte('{')
-	for object := (members{text: data}); object.next(); {
-		if !object.keyIs("socket") {
-			kept = append(kept, separator)
-			kept = append(kept, object.whole...)
-			separator = ','
-		}
-	}
-	return append(kept, '}')
+	return append(others, '}')
 }
 
 // sameValue compares two JSON values; strings may differ in their escapes.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -87,4 +88,33 @@ func checkData(t *testing.T, payload []byte, got string) {
 	if err := json.Unmarshal([]byte(got), &left); err != nil || !reflect.DeepEqual(left, object) {
 		t.Fatalf("data %q became %q, %v", data, got, err)
 	}
+}
+
+func FuzzValid(f *testing.F) {
+	for _, p := range readFixture[published](f, "redis-publish.json") {
+		f.Add([]byte(p.Payload))
+	}
+	for _, seed := range []string{
+		"", " ", "nul", "truex", "-", "-0.1e+10", "01", "1.", ".1", "1e", "2E-07 ", `"`, `"\`, `"\u12`, `"\uABcf\/\b\"" `, "\"\x1f\"",
+		"{", "{}", "{} ", "{}}", `{"a":1`, `{"a":1]`, `{"a":1},`, `{"a" 1}`, `{"a",1}`, "[", "]", "[1,]", "[,1]", " [ 1 , [ ] , { } ] ", "[1}", "{,}", `{"a"}`, `{"a":}`, `{"a":1,}`, `{ "a" : 1 , "a" : { } }`, `{1:1}`, "[]]",
+		strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000),
+		strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001),
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		want := json.Valid(text)
+		if got := valid(text); got != want {
+			t.Errorf("valid: %t, json.Valid: %t\n%.300q", got, want, text)
+		}
+		if len(text) == 0 || text[0] != '{' {
+			return
+		}
+		object := members{text: text}
+		for object.next() {
+		}
+		if got := object.valid(); got != want {
+			t.Errorf("the members are valid: %t, json.Valid: %t\n%.300q", got, want, text)
+		}
+	})
 }

@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 )
 
-const jsonSpace = " \t\r\n"
-
-// members walks over the top level of a JSON object. The text must begin with
-// the object's brace and be valid: nothing is checked again. Nesting costs no
-// stack.
+// members walks over the top level of a JSON object, whose brace the text must
+// begin with, and checks it meanwhile.
 type members struct {
 	text []byte
-	end  int // of the part that was walked over, the comma included
+	// end is where the walk is: behind a comma or, when it is over, the closing
+	// brace; -1 when the text turned out not to be valid.
+	end int
 
 	// The current member: its key with the quotes, its value, and the whole of
 	// it with the white space around.
@@ -21,26 +20,31 @@ type members struct {
 
 // next moves to the next member, if there is one.
 func (m *members) next() bool {
-	if m.end == 0 {
-		m.end = 1
+	start := max(m.end, 1)
+	key := skipSpace(m.text, start)
+	if m.end == 0 && is(m.text, key, '}') {
+		m.end = key + 1
 	}
-	start := m.end
-	at := m.space(start)
-	if at == len(m.text) || m.text[at] != '"' { // the end, or the only brace
+	if m.end < 0 || is(m.text, m.end-1, '}') {
 		return false
 	}
-	end := m.skip(at)
-	m.key = m.text[at:end]
-
-	at = m.space(m.space(end) + 1) // the colon
-	end = m.skip(at)
-	m.value = m.text[at:end]
-
-	end = m.space(end)
-	m.whole = m.text[start:end]
+	keyEnd := skipString(m.text, key)
+	colon := skipSpace(m.text, keyEnd)
+	value := skipSpace(m.text, colon+1)
+	valueEnd := skipValue(m.text, value, 1)
+	end := skipSpace(m.text, valueEnd)
+	if !is(m.text, colon, ':') || !is(m.text, end, ',') && !is(m.text, end, '}') {
+		m.end = -1
+		return false
+	}
+	m.key, m.value, m.whole = m.text[key:keyEnd], m.text[value:valueEnd], m.text[start:end]
 	m.end = end + 1
 	return true
 }
+
+// valid tells, after the last member, whether the text was an object and
+// nothing else.
+func (m *members) valid() bool { return m.end >= 0 && skipSpace(m.text, m.end) == len(m.text) }
 
 // keyIs tells whether the current member has that name.
 func (m *members) keyIs(name string) bool {
@@ -48,64 +52,6 @@ func (m *members) keyIs(name string) bool {
 		return string(m.key[1:len(m.key)-1]) == name
 	}
 	return unquote(m.key) == name
-}
-
-func (m *members) space(at int) int {
-	for at < len(m.text) {
-		switch m.text[at] {
-		case ' ', '\t', '\r', '\n':
-			at++
-		default:
-			return at
-		}
-	}
-	return at
-}
-
-// skip gives the end of the value that begins at at.
-func (m *members) skip(at int) int {
-	depth := 0
-	for {
-		switch m.text[at] {
-		case '"':
-			at = m.skipString(at)
-		case '{', '[':
-			depth++
-			at++
-		case '}', ']':
-			depth--
-			at++
-		case ',', ':', ' ', '\t', '\r', '\n': // only inside of objects and arrays
-			at++
-			continue
-		default:
-			at = m.skipLiteral(at)
-		}
-		if depth == 0 {
-			return at
-		}
-	}
-}
-
-func (m *members) skipString(at int) int {
-	for at++; ; at++ {
-		switch m.text[at] {
-		case '\\':
-			at++
-		case '"':
-			return at + 1
-		}
-	}
-}
-
-// skipLiteral passes a number, true, false or null.
-func (m *members) skipLiteral(at int) int {
-	for at++; ; at++ {
-		switch m.text[at] {
-		case ',', '}', ']', ' ', '\t', '\r', '\n':
-			return at
-		}
-	}
 }
 
 // unquote decodes a valid JSON string.

@@ -20,11 +20,11 @@ var layers = map[string][]string{
 	"protocol":         {},
 	"channels":         {"protocol"},
 	"auth":             {"protocol"},
-	"redisbridge":      {"protocol"},
+	"redisbridge":      {"internal/nonblock", "protocol"},
 	"internal/socket":  {"protocol"},
 	"internal/config":  {},
 	"internal/webhook": {"protocol"},
-	"internal/server":  {"auth", "channels", "internal/config", "internal/socket", "internal/webhook", "protocol"},
+	"internal/server":  {"auth", "channels", "internal/config", "internal/nonblock", "internal/socket", "internal/webhook", "protocol"},
 	"cmd/broadcastd":   {"auth", "channels", "internal/config", "internal/server", "internal/socket", "protocol", "redisbridge"},
 }
 

@@ -5,16 +5,24 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // counted counts a route's answers by status.
 func (s *Server) counted(route string, h http.Handler) http.Handler {
+	requests := s.metrics.httpRequests.MustCurryWith(prometheus.Labels{"route": route})
+	succeeded := requests.WithLabelValues(strconv.Itoa(http.StatusOK)) // most are
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.underWay.Add(1)
 		defer s.underWay.Add(-1)
 		rec := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(rec, r)
-		s.metrics.httpRequests.WithLabelValues(route, strconv.Itoa(rec.status)).Inc()
+		if rec.status == http.StatusOK {
+			succeeded.Inc()
+		} else {
+			requests.WithLabelValues(strconv.Itoa(rec.status)).Inc()
+		}
 	})
 }
 

@@ -62,7 +62,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (call, err
 	if a == nil {
 		return call{}, &apiError{http.StatusNotFound, "app_not_found", fmt.Sprintf("no app has the id %.60q", id)}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.cfg.MaxRequestSize)))
+	body, err := readBody(w, r, int64(s.cfg.MaxRequestSize))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return call{}, &apiError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf(
 			"the request's body is over %d bytes (key max_request_size)", s.cfg.MaxRequestSize)}
@@ -78,4 +78,18 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (call, err
 		return call{}, &apiError{no.Status, no.Reason, no.Message}
 	}
 	return call{app: a, params: params, body: body, path: r.PathValue}, nil
+}
+
+// trusted is the length of a body, in bytes, up to which memory is taken for it
+// before it has arrived.
+const trusted = 16 << 10
+
+// readBody reads a request's body of up to limit bytes.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength < 0 || r.ContentLength > min(trusted, limit) {
+		return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	}
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(r.Body, body)
+	return body, err
 }

@@ -126,13 +126,14 @@ func (req *eventRequest) events(a *app) ([]protocol.Event, error) {
 	case len(names) > maxChannels:
 		return nil, badRequest("%d channels were given, the limit is %d", len(names), maxChannels)
 	}
-	var text string
-	if err := json.Unmarshal(req.Data, &text); err != nil || req.Data[0] != '"' {
+	if len(req.Data) == 0 || req.Data[0] != '"' {
 		return nil, badRequest("data is not a string; encode the event's data as JSON text")
 	}
-	if len(text) > a.MaxEventSize {
-		return nil, &apiError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf(
-			"data is %d bytes, the limit is %d (key app.max_event_size)", len(text), a.MaxEventSize)}
+	if len(req.Data) > a.MaxEventSize { // with its quotes and escapes
+		if n := len(dataText(req.Data)); n > a.MaxEventSize {
+			return nil, &apiError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf(
+				"data is %d bytes, the limit is %d (key app.max_event_size)", n, a.MaxEventSize)}
+		}
 	}
 	var except protocol.SocketID
 	if req.SocketID != "" {

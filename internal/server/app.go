@@ -25,6 +25,7 @@ type app struct {
 	config.App
 	hub         *channels.Hub
 	hooks       *webhook.Sender // nil: none
+	sources     map[Source]sourceMetrics
 	users       *channels.Users
 	present     presentUsers
 	limits      *socket.Limits
@@ -32,8 +33,8 @@ type app struct {
 	plain       atomic.Bool // told of readable events for encrypted channels
 }
 
-func newApp(c config.App, hub *channels.Hub, hooks *webhook.Sender) *app {
-	return &app{App: c, hub: hub, hooks: hooks, users: channels.NewUsers(), limits: &socket.Limits{
+func newApp(c config.App, hub *channels.Hub, hooks *webhook.Sender, m *metrics) *app {
+	return &app{App: c, hub: hub, hooks: hooks, sources: m.ofSources(c.ID), users: channels.NewUsers(), limits: &socket.Limits{
 		MaxMessageSize: c.MaxMessageSize,
 		MaxOutbox:      c.MaxOutbox,
 		Compression:    c.Compression,

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"net/http"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"broadcastd/channels"
@@ -17,3 +19,6 @@ func (s *Server) Routes() []string {
 
 // Break makes subscribing to an app's channels panic. No client is there yet.
 func (s *Server) Break(appID string) { s.apps[appID].hub = &channels.Hub{} }
+
+// Handler answers clients and APIs.
+func (s *Server) Handler() http.Handler { return s.public.Handler }

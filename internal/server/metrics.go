@@ -73,6 +73,22 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 	return m
 }
 
+// sourceMetrics count an app's events of one source.
+type sourceMetrics struct{ events, unheard, plain prometheus.Counter }
+
+// ofSources resolves the labels of an app's events once for all of them.
+func (m *metrics) ofSources(appID string) map[Source]sourceMetrics {
+	all := map[Source]sourceMetrics{}
+	for _, source := range []Source{SourceRedis, SourceHTTP, SourceClient} {
+		all[source] = sourceMetrics{
+			events:  m.events.WithLabelValues(appID, string(source)),
+			unheard: m.unheard.WithLabelValues(appID, string(source)),
+			plain:   m.plainEvents.WithLabelValues(appID, string(source)),
+		}
+	}
+	return all
+}
+
 func (m *metrics) written(d time.Duration) { m.delivery.Observe(d.Seconds()) }
 
 // collector shows present sizes, and counters that are kept elsewhere.

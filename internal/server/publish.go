@@ -39,7 +39,7 @@ func (s *Server) Publish(source Source, appID string, e protocol.Event) error {
 // warnPlain tells once of an app that sends readable events to encrypted
 // channels: clients throw them away, and who expected secrecy has none.
 func (s *Server) warnPlain(source Source, a *app) {
-	s.metrics.plainEvents.WithLabelValues(a.ID, string(source)).Inc()
+	a.sources[source].plain.Inc()
 	if a.plain.CompareAndSwap(false, true) {
 		s.log.Warn("an event for an encrypted channel is not encrypted (Laravel's redis driver doesn't; its reverb and pusher drivers do); further ones are only counted",
 			"app", a.ID, "source", string(source))
@@ -53,7 +53,7 @@ func (s *Server) publish(source Source, a *app, e *protocol.Event, received time
 		s.warnPlain(source, a)
 	}
 	if a.hub.Publish(e, received) == 0 {
-		s.metrics.unheard.WithLabelValues(a.ID, string(source)).Inc()
+		a.sources[source].unheard.Inc()
 	}
-	s.metrics.events.WithLabelValues(a.ID, string(source)).Inc()
+	a.sources[source].events.Inc()
 }

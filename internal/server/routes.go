@@ -115,7 +115,7 @@ func (rt route) methods() []string {
 }
 
 func (rt route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	allowed := slices.Contains(rt.methods(), r.Method)
+	allowed := r.Method == rt.method || slices.Contains(rt.methods(), r.Method)
 	if allowed && r.Method != http.MethodOptions {
 		rt.handler(w, r)
 		return

@@ -17,6 +17,7 @@ import (
 	"broadcastd/auth"
 	"broadcastd/channels"
 	"broadcastd/internal/config"
+	"broadcastd/internal/nonblock"
 	"broadcastd/internal/socket"
 	"broadcastd/internal/webhook"
 	"broadcastd/protocol"
@@ -116,7 +117,7 @@ func New(o Options) (_ *Server, err error) {
 		if hooks != nil {
 			hubOpts.Observer = hooks
 		}
-		a := newApp(c, channels.NewHub(s.flushers, topics, hubOpts), hooks)
+		a := newApp(c, channels.NewHub(s.flushers, topics, hubOpts), hooks, s.metrics)
 		s.apps[a.ID], s.keys[a.Key] = a, a
 	}
 	o.Registry.MustRegister(&collector{server: s})
@@ -171,7 +172,7 @@ func (s *Server) AdminAddr() net.Addr {
 // Serve serves until Shutdown, whose error is nil.
 func (s *Server) Serve() error {
 	errs := make(chan error, 2)
-	go func() { errs <- s.public.Serve(s.listener) }()
+	go func() { errs <- s.public.Serve(nonblock.Listener{Listener: s.listener}) }()
 	n := 1
 	if s.adminLine != nil {
 		n++

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,11 +22,11 @@ type fdLink struct {
 
 // newLink takes a connection over.
 func newLink(nc net.Conn, c *Conn) (link, error) {
-	tcp, ok := nc.(*net.TCPConn)
+	plain, ok := nc.(syscall.Conn) // TLS is none
 	if !ok {
 		return &netLink{nc: nc, conn: c}, nil
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := plain.SyscallConn()
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,10 @@ package server_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
+
+	"broadcastd/internal/config"
 )
 
 func TestAPIInfo(t *testing.T) {
@@ -52,5 +55,17 @@ func TestAPIInfo(t *testing.T) {
 			wantDocumented(t, test.route, got)
 			wantErrorLine(t, got, http.StatusBadRequest)
 		})
+	}
+}
+
+// The limit is on the data's text, however it is escaped.
+func TestEscapesDoNotCountAsData(t *testing.T) {
+	t.Parallel()
+	d := start(t, func(c *config.Config) { c.App.MaxEventSize = 1000 })
+	for n, status := range map[int]int{1000: 200, 1001: 413} {
+		body := `{"name":"e","channel":"jobs","data":"` + strings.Repeat(`\u0078`, n) + `"}`
+		if got := d.post(t, eventsPath, []byte(body)); got.status != status {
+			t.Errorf("%d characters: %d %s, want %d", n, got.status, got.body, status)
+		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -25,33 +24,59 @@ type scenario struct {
 }
 
 // scenarios are run in this order.
-var scenarios = append([]scenario{
-	{"connect", "time from dial to connected", measureConnect},
+var scenarios = []scenario{
+	{"connect", "processor time and latency of coming clients", measureConnect},
 	{"memory", "memory that a connection takes", measureMemory},
-	{"rounds", "what is left after clients come and go", measureRounds},
+	{"churn", "what is left after clients come and go", measureChurn},
 	{"redis", "events published through Redis", measureRedis},
 	{"http", "events published by signed HTTP requests", measureHTTP},
-}, scenariosOfLinux...)
+	{"fanout", "processor time of a delivery, beside a bare write loop", measureFanOut},
+	{"saturate", "most deliveries a second, beside a bare write loop", measureSaturation},
+	{"single", "events for one subscriber each, through Redis and HTTP", measureSingle},
+	{"direct", "messages to one user beside broadcasts to everybody", measureDirect},
+	{"slow", "clients that stop reading, and the others", measureSlow},
+	{"deflate", "events with and without compression", measureDeflate},
+	{"curve", "processor time of a delivery against subscribers", measureCurve},
+}
 
 // bench is what scenarios run with.
 type bench struct {
-	dir    string // for what they build
-	daemon string // the binary
+	dir      string // for what they build
+	daemon   string // the binary
+	floor    string // as above, once it is needed
+	progress io.Writer
 
-	connections int           // of connect and memory
+	rounds      int           // of which figures are medians
 	duration    time.Duration // of each load
 	subscribers int           // of a fan-out
-	rounds      int
+	slow        int           // how many of them stop reading
+	slowSize    int           // of the events then, in bytes
+	connections int           // of connect, memory, single and direct
+	most        int           // of memory's last part
+	rate        int           // events a second of single
+	firstRate   int           // publishes a second that saturate begins with
+	churnRounds int
 	perRound    int // connections
+	curve       sizes
+	loops       int    // goroutines that read, for each crowd
+	plot        string // the file that curve draws to; empty: none
 }
 
-// sizes are those that the demands are about.
-var sizes = bench{
-	connections: 2000,
-	duration:    5 * time.Second,
+// demandedSizes are those that the demands are about.
+var demandedSizes = bench{
+	rounds:      5,
+	duration:    4 * time.Second,
 	subscribers: 1000,
-	rounds:      10,
-	perRound:    500,
+	slow:        100,
+	slowSize:    8000,
+	connections: 10_000,
+	most:        19_000,
+	rate:        2000,
+	firstRate:   80,
+	churnRounds: 20,
+	perRound:    5000,
+	curve:       sizes{10, 100, 1000, 10_000},
+	loops:       1,
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -62,30 +87,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
-	b := sizes
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	only := flags.String("scenario", "all", scenarioHelp())
-	asJSON := flags.Bool("json", false, "print JSON instead of a table")
-	flags.DurationVar(&b.duration, "duration", b.duration, "of each load of events")
-	flags.IntVar(&b.connections, "connections", b.connections, "of the scenarios connect and memory")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return 0
-	} else if err != nil {
-		return 2
+	if slices.Equal(args, []string{probeCommand}) {
+		return status(stderr, runProbe(ctx, os.Stdin, stdout))
 	}
-	chosen, err := choose(*only)
-	if err == nil && (flags.NArg() > 0 || b.duration <= 0 || b.connections <= 0) {
-		err = errors.New("there are flags only, and both duration and connections are above 0")
+	o, err := parseOptions(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 2
 	}
-
-	r, err := b.measure(ctx, chosen, stderr)
+	r, err := o.measure(ctx, o.chosen)
 	write := r.writeTable
-	if *asJSON {
+	if o.json {
 		write = r.writeJSON
 	}
 	if len(r.Figures) > 0 {
@@ -94,6 +109,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if n := r.unmet(); n > 0 {
 		err = errors.Join(err, fmt.Errorf("%d of the demands are not met", n))
 	}
+	return status(stderr, err)
+}
+
+func status(stderr io.Writer, err error) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 1
@@ -101,63 +120,58 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func scenarioHelp() string {
-	help := "all, or some of these with commas between:"
-	for _, s := range scenarios {
-		help += fmt.Sprintf("\n%-8s %s", s.name, s.about)
-	}
-	return help
-}
-
-// choose returns the scenarios of a list of names.
-func choose(list string) ([]scenario, error) {
-	if list == "all" {
-		return scenarios, nil
-	}
-	var chosen []scenario
-	for name := range strings.SplitSeq(list, ",") {
-		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("there is no scenario %q; --help lists them", name)
-		}
-		chosen = append(chosen, scenarios[i])
-	}
-	return chosen, nil
-}
-
-// measure runs scenarios one after the other and stops at the first that fails;
-// the report then holds those before it.
-func (b *bench) measure(ctx context.Context, chosen []scenario, progress io.Writer) (report, error) {
+// measure runs scenarios one after the other. One that fails stops no other.
+func (b *bench) measure(ctx context.Context, chosen []scenario) (report, error) {
 	r := report{Machine: thisMachine()}
 	var err error
 	if b.dir, err = os.MkdirTemp("", "broadcastd-bench"); err != nil {
 		return r, err
 	}
 	defer os.RemoveAll(b.dir)
-	fmt.Fprintln(progress, "building the daemon")
+	b.say("building the daemon")
 	if b.daemon, err = build(ctx, b.dir, "broadcastd/cmd/broadcastd"); err != nil {
 		return r, err
 	}
+	var failures []error
 	for _, s := range chosen {
-		fmt.Fprintf(progress, "%s: %s\n", s.name, s.about)
+		b.say("%s: %s", s.name, s.about)
 		figures, err := s.run(ctx, b)
 		if err != nil {
-			return r, fmt.Errorf("scenario %s: %w", s.name, err)
+			failures = append(failures, fmt.Errorf("scenario %s: %w", s.name, err))
 		}
 		for i := range figures {
 			figures[i].Scenario = s.name
 		}
 		r.Figures = append(r.Figures, figures...)
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return r, nil
+	return r, errors.Join(failures...)
 }
 
-// withStack runs a scenario's measurement against a daemon just started.
-func (b *bench) withStack(ctx context.Context, measure func(*stack) ([]figure, error)) ([]figure, error) {
-	s, err := startStack(ctx, b.daemon)
+func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.progress, format+"\n", args...) }
+
+// withStack runs a scenario's measurement against a daemon just started, with
+// env added to its environment.
+func (b *bench) withStack(ctx context.Context, measure func(*stack) ([]figure, error), env ...string) ([]figure, error) {
+	s, err := startStack(ctx, b.daemon, env...)
 	if err != nil {
 		return nil, err
 	}
 	figures, err := measure(s)
 	return figures, errors.Join(err, s.stop())
+}
+
+// possible is n, or as many clients as the system lets this process have in
+// each of some crowds at once.
+func (b *bench) possible(n, crowds int) int {
+	// spare is for all other files of the load and the daemon.
+	const spare = 200
+	most := (maxDescriptors() - spare) / crowds
+	if n <= most {
+		return n
+	}
+	b.say("the limit of open files (ulimit -n) is %d: %d clients rather than %d", maxDescriptors(), most, n)
+	return most
 }

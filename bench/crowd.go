@@ -124,11 +124,14 @@ func (c *crowd) stopReading() error {
 	return errors.Join(errs...)
 }
 
-// broken tells why a connection ended that should not have, if one has.
+// errBroken is of a crowd that is of no use any more.
+var errBroken = errors.New("a subscriber's connection ended")
+
+// broken is errBroken and why, if a connection ended that should not have.
 func (c *crowd) broken() error {
 	select {
 	case err := <-c.lost:
-		return fmt.Errorf("a subscriber's connection ended: %w", err)
+		return fmt.Errorf("%w: %w", errBroken, err)
 	default:
 		return nil
 	}

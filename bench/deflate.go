@@ -29,8 +29,8 @@ func measureDeflate(ctx context.Context, b *bench) ([]figure, error) {
 		}
 		defer deflated.disperse()
 		targets := []compressing{
-			{"plain", &target{"daemon", s.daemon.pid(), plain, redisPublisher(s.client)}, plainChannel},
-			{"compressed", &target{"daemon", s.daemon.pid(), deflated, redisPublisher(s.client)}, deflateChannel},
+			{"plain", &target{"daemon", s.daemon.pid(), plain, redisPublisher(s.client), nil}, plainChannel},
+			{"compressed", &target{"daemon", s.daemon.pid(), deflated, redisPublisher(s.client), nil}, deflateChannel},
 		}
 		var figures []figure
 		for _, size := range deflateSizes {

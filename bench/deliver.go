@@ -53,17 +53,3 @@ func (b *bench) deliver(ctx context.Context, s *stack, publish publisher) ([]fig
 	figures = append(figures, demanded(what+"events a second, received", stream.perSecond, "", atLeast, minRate))
 	return append(figures, stream.figures(what)...), nil
 }
-
-func (o outcome) figures(what string) []figure {
-	return append([]figure{
-		told(what+"publish to received, p50", milliseconds(o.latencies.percentile(50)), "ms"),
-		demanded(what+"publish to received, p99", milliseconds(o.latencies.percentile(99)), "ms", below, maxDelivery),
-	}, o.faults(what)...)
-}
-
-func (o outcome) faults(what string) []figure {
-	return []figure{
-		demanded(what+"lost, of "+count(len(o.latencies)+o.lost), float64(o.lost), "", atMost, 0),
-		demanded(what+"twice or out of order", float64(o.duplicated+o.unordered), "", atMost, 0),
-	}
-}

@@ -42,7 +42,7 @@ func (b *bench) startFloor(ctx context.Context, n int) (t *target, stop func(), 
 		_ = f.cmd.Wait()
 		return nil, nil, fmt.Errorf("connecting to the floor: %w", err)
 	}
-	return &target{"floor", f.cmd.Process.Pid, c, f.publish}, func() {
+	return &target{"floor", f.cmd.Process.Pid, c, f.publish, nil}, func() {
 		_ = f.frames.Close() // which ends it
 		_ = f.cmd.Wait()     // its figures count, not its end
 		c.disperse()

@@ -36,13 +36,16 @@ const plotStyle = `
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 15px }
 .grid { stroke: #d1d9e0 }
-.line { fill: none; stroke-width: 2.5 }
-.s0 { stroke: #0969da; fill: #0969da } .s1 { stroke: #bc4c00; fill: #bc4c00; stroke-dasharray: 7 4 }
-circle { stroke-dasharray: none !important }
-.line.s0, .line.s1 { fill: none }
+.line { fill: none; stroke: currentColor; stroke-width: 2.5 }
+.line.s1 { stroke-dasharray: 7 4 }
+circle { fill: currentColor }
+.s0 { color: #0969da }
+.s1 { color: #bc4c00 }
 @media (prefers-color-scheme: dark) {
-text { fill: #f0f6fc } .grid { stroke: #3d444d }
-.s0 { stroke: #58a6ff; fill: #58a6ff } .s1 { stroke: #f0883e; fill: #f0883e }
+text { fill: #f0f6fc }
+.grid { stroke: #3d444d }
+.s0 { color: #58a6ff }
+.s1 { color: #f0883e }
 }`
 
 func writePlot(file string, p plot) error {
@@ -84,8 +87,8 @@ func (s series) draw(b *strings.Builder, i int, x, y scale) {
 	}
 	fmt.Fprintf(b, `<polyline class="line s%d" points="%s"/>`+"\n", i, strings.Join(path, " "))
 	for _, p := range s.Points {
-		fmt.Fprintf(b, `<circle class="s%d" cx="%.1f" cy="%.1f" r="3.5"><title>%s, %s %s: %s</title></circle>`+"\n",
-			i, x.at(p.X), y.at(p.Y), html.EscapeString(s.Name), quantity(p.X, ""), "subscribers", quantity(p.Y, "µs"))
+		fmt.Fprintf(b, `<circle class="s%d" cx="%.1f" cy="%.1f" r="3.5"><title>%s, %s: %s</title></circle>`+"\n",
+			i, x.at(p.X), y.at(p.Y), html.EscapeString(s.Name), quantity(p.X, ""), quantity(p.Y, ""))
 	}
 }
 

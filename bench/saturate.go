@@ -57,8 +57,9 @@ func (b *bench) saturate(ctx context.Context, t *target, first int) (rate int, p
 			l := b.fanOut(rate)
 			l.duration /= 2 // there are many
 			o, err := l.run(ctx, t.crowd, t.publish)
-			if err != nil {
-				return false, err
+			if err != nil { // perhaps a client was closed that was too far behind
+				b.say("%s, %d/s: %v", t.name, rate, err)
+				return false, t.renew(err)
 			}
 			p99 := o.latencies.percentile(99)
 			b.say("%s, %d/s: %s deliveries a second, p99 %.1f ms, %d lost",

@@ -40,7 +40,7 @@ func measureSingle(ctx context.Context, b *bench) ([]figure, error) {
 			{"Redis", redisPublisher(s.client), maxRedisRatio},
 			{"HTTP", httpPublisher(s.addr, benchApp), maxHTTPRatio},
 		} {
-			daemon := &target{"daemon", s.daemon.pid(), c, source.publish}
+			daemon := &target{"daemon", s.daemon.pid(), c, source.publish, nil}
 			got, err := b.compare(ctx, daemon, l, floor, b.fanOut(fanOutRate))
 			if err != nil {
 				return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -40,7 +41,7 @@ func measureSlow(ctx context.Context, b *bench) ([]figure, error) {
 			told(what+"the others' p99 before", median(before), "ms"),
 			told(what+"the others' p99 until all slow ones are closed", median(during), "ms"),
 			demanded(what+"ratio of the two", median(ratios), "", below, maxSlowdown),
-			demanded(what+"peak of resident memory, more for each slow one", median(memory), "KiB", atMost, maxSlowMemory),
+			demanded(what+"peak of resident memory, more for each slow one", slices.Max(memory), "KiB", atMost, maxSlowMemory),
 			demanded(what+"closed as slow_consumer, in all rounds", float64(closed), "", exactly, float64(b.slow*b.rounds)),
 			demanded(what+"lost by the others", float64(lost), "", atMost, 0),
 		}, nil

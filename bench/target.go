@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -11,6 +12,22 @@ type target struct {
 	pid     int
 	crowd   *crowd
 	publish publisher
+	// again is how a crowd like the first comes; nil: it can't.
+	again func() (*crowd, error)
+}
+
+// renew replaces a crowd that is broken because of err, which it returns if
+// that isn't so or can't be done.
+func (t *target) renew(err error) error {
+	if !errors.Is(err, errBroken) || t.again == nil {
+		return err
+	}
+	c, err := t.again()
+	if err == nil {
+		t.crowd.disperse()
+		t.crowd = c
+	}
+	return err
 }
 
 // cost is the processor time that a target takes for each delivery of a load,
@@ -42,17 +59,19 @@ type contest struct{ daemon, floor *target }
 // the daemon coming through Redis.
 func (b *bench) contend(ctx context.Context, n int, measure func(contest) ([]figure, error)) ([]figure, error) {
 	return b.withStack(ctx, func(s *stack) ([]figure, error) {
-		c, err := gather(ctx, b.arrival(s, n, everybodysChannel))
+		again := func() (*crowd, error) { return gather(ctx, b.arrival(s, n, everybodysChannel)) }
+		c, err := again()
 		if err != nil {
 			return nil, err
 		}
-		defer c.disperse()
+		daemon := &target{"daemon", s.daemon.pid(), c, redisPublisher(s.client), again}
+		defer func() { daemon.crowd.disperse() }()
 		f, stop, err := b.startFloor(ctx, n)
 		if err != nil {
 			return nil, err
 		}
 		defer stop()
-		return measure(contest{&target{"daemon", s.daemon.pid(), c, redisPublisher(s.client)}, f})
+		return measure(contest{daemon, f})
 	})
 }
 

@@ -5,6 +5,8 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 FUZZTIME ?= 10s
 # COUNT runs of each benchmark: benchstat wants ten.
 COUNT    ?= 1
+# PLOT is where the curve of cost against subscribers goes.
+PLOT     ?= .cache/performance.svg
 # RACE=1 is what CI runs: race detector, random order, nothing from the cache.
 GOTEST   := go test $(if $(RACE),-race -shuffle=on -count=1)
 
@@ -40,9 +42,10 @@ test: build $(JS:%=%$(MODULES)) ## all tests: Go, clients in Node, browser (RACE
 	scripts/image-smoke.sh
 	for dir in $(JS_TEST); do (cd $$dir && node --test --test-timeout=600000); done
 
-bench: ## benchmarks, then the figures of docs/performance.md (COUNT=10 for benchstat)
+bench: ## benchmarks (COUNT=10 for benchstat), then all load scenarios, a table and a plot
 	go test -run='^$$' -bench=. -benchmem -count=$(COUNT) ./...
-	go run ./bench
+	mkdir -p $(dir $(PLOT))
+	go run ./bench --plot $(PLOT)
 
 check: $(LINT) ## format, go.mod, vet, staticcheck, golangci-lint, no paths of one machine
 	gofmt -d $$(git ls-files -co --exclude-standard '*.go')

@@ -1,170 +1,200 @@
 package main
 
 import (
-	"bufio"
-	"context"
+	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"strings"
 	"time"
 )
 
-// patience bounds whatever a client waits for while nothing is measured.
-const patience = 30 * time.Second
+var (
+	errNothing = errors.New("there is nothing to read yet")
+	// errClosed is how a connection ends that the server closed properly.
+	errClosed = errors.New("the server closed the connection")
+)
 
-// client is one connection as a browser has it. Its methods are for one
-// goroutine at a time.
+// stage is how far a client has come.
+type stage uint8
+
+const (
+	dialling stage = iota
+	upgrading
+	greeted // waits for pusher:connection_established
+	joining // waits for pusher_internal:subscription_succeeded, of each channel
+	open
+	leaving
+	gone
+)
+
+// client is one connection as a browser has it. Once it was started, it
+// belongs to its loop's goroutine.
 type client struct {
-	nc       net.Conn
-	r        *bufio.Reader
-	buf      []byte // of the message read last
-	socketID string
+	loop     *loop
+	way      way
+	channels []string // to subscribe to
+	sock     socket
+	stage    stage
+	rest     []byte // the part of a frame that has come
+	joined   int    // how many of channels
+
+	began                   time.Time
+	established, subscribed time.Duration // since began
+
+	// goal is told once: nil when the client has arrived, or has left, and
+	// otherwise why not. Afterwards only the loop's crowd is told of errors.
+	goal chan<- error
+
+	track // of the present load
 }
 
-// dial connects to an app and returns once pusher:connection_established has
-// come.
-func dial(ctx context.Context, addr, key string) (*client, error) {
-	c, err := dialRaw(ctx, addr)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.greet(addr, key); err != nil {
-		_ = c.nc.Close() // the error is known
-		return nil, fmt.Errorf("connecting to the daemon: %w", err)
-	}
-	return c, nil
+// way is how clients come.
+type way struct {
+	addr    string
+	bare    bool // frames come without a handshake: from the floor
+	deflate bool // permessage-deflate is asked for, and must be agreed
 }
 
-// dialRaw connects to where frames come without a handshake.
-func dialRaw(ctx context.Context, addr string) (*client, error) {
-	d := net.Dialer{Timeout: patience, KeepAlive: -1}
-	nc, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
+// advance handles what the poller reports.
+func (c *client) advance() error {
+	if c.stage != dialling {
+		return c.receive()
 	}
-	return &client{nc: nc, r: bufio.NewReader(nc)}, nil
-}
-
-func (c *client) greet(addr, key string) error {
-	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.sock.connected(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(c.nc, "GET /app/%s?protocol=7&client=bench&version=1 HTTP/1.1\r\nHost: %s\r\n"+
-		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: dGhlIGxvYWQgY2xpZW50IQ==\r\n\r\n", key, addr)
-	if err != nil {
+	if err := c.loop.poller.watchRead(c.sock); err != nil {
 		return err
 	}
-	response, err := http.ReadResponse(c.r, nil)
-	if err != nil {
-		return err
+	if c.way.bare {
+		c.arrive()
+		return nil
 	}
-	_ = response.Body.Close() // an upgrade has none
-	if response.StatusCode != http.StatusSwitchingProtocols {
-		return fmt.Errorf("the handshake was answered with %s", response.Status)
+	c.stage = upgrading
+	extensions := ""
+	if c.way.deflate {
+		extensions = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 	}
-	var data struct {
-		SocketID string `json:"socket_id"`
-	}
-	if err := c.await("pusher:connection_established", &data); err != nil {
-		return err
-	}
-	c.socketID = data.SocketID
-	return c.nc.SetDeadline(time.Time{})
+	return c.sock.write(fmt.Appendf(nil, "GET /app/%s?protocol=7&client=bench&version=1 HTTP/1.1\r\nHost: %s\r\n"+
+		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n%s"+
+		"Sec-WebSocket-Key: dGhlIGxvYWQgY2xpZW50IQ==\r\n\r\n", benchApp.Key, c.way.addr, extensions))
 }
 
-// await reads the next message, which must be the named one, and its data.
-func (c *client) await(event string, data any) error {
-	text, err := c.read()
-	if err != nil {
-		return fmt.Errorf("waiting for %s: %w", event, err)
+// receive reads once and handles all that is whole by then.
+func (c *client) receive() error {
+	b := c.loop.buffer
+	before := copy(b, c.rest)
+	n, err := c.sock.read(b[before:])
+	if errors.Is(err, errNothing) {
+		return nil
 	}
-	var m struct {
-		Event, Data string
+	if err == nil && n == 0 {
+		err = io.EOF
 	}
-	if err := json.Unmarshal(text, &m); err != nil || m.Event != event {
-		return fmt.Errorf("waiting for %s: %.200q came", event, text)
-	}
-	return json.Unmarshal([]byte(m.Data), data)
-}
-
-// subscribe returns once the channel's subscription_succeeded has come; no
-// other message may come before.
-func (c *client) subscribe(a app, channel string) error {
-	data := map[string]string{"channel": channel}
-	if strings.HasPrefix(channel, "private-") {
-		data["auth"] = a.Key + ":" + a.sign(c.socketID+":"+channel)
-	}
-	if err := c.say("pusher:subscribe", data); err != nil {
-		return err
-	}
-	var nothing struct{}
-	return c.await("pusher_internal:subscription_succeeded", &nothing)
-}
-
-func (c *client) unsubscribe(channel string) error {
-	return c.say("pusher:unsubscribe", map[string]string{"channel": channel})
-}
-
-func (c *client) say(event string, data map[string]string) error {
-	text, err := json.Marshal(map[string]any{"event": event, "data": data})
 	if err != nil {
 		return err
 	}
-	_, err = c.nc.Write(frame(opText, masked, text))
-	return err
-}
-
-// errClosed is how a connection ends that the server closed properly.
-var errClosed = errors.New("the server closed the connection")
-
-// read returns the next message, which is valid until the next call. Pings are
-// answered on the way.
-func (c *client) read() ([]byte, error) {
-	for {
-		opcode, payload, err := readFrame(c.r, c.buf)
-		c.buf = payload
-		switch {
-		case err != nil:
-			return nil, err
-		case opcode == opText && string(payload) == `{"event":"pusher:ping","data":{}}`:
-			if err := c.say("pusher:pong", nil); err != nil {
-				return nil, err
-			}
-		case opcode == opText:
-			return payload, nil
-		case opcode == opPing:
-			if _, err := c.nc.Write(frame(opPong, masked, payload)); err != nil {
-				return nil, err
-			}
-		case opcode == opClose && len(payload) >= 2:
-			return nil, fmt.Errorf("%w: %d %s", errClosed, binary.BigEndian.Uint16(payload), payload[2:])
-		case opcode == opClose:
-			return nil, errClosed
+	now := time.Now()
+	c.loop.received += n
+	b = b[:before+n]
+	if c.stage == upgrading {
+		if b, err = c.upgrade(b); err != nil {
+			return err
 		}
 	}
+	for c.stage != upgrading && c.stage != gone {
+		f, size, err := cutFrame(b)
+		if err != nil {
+			return err
+		}
+		if size == 0 {
+			break
+		}
+		if err := c.handle(f, now); err != nil {
+			return err
+		}
+		b = b[size:]
+	}
+	c.rest = append(c.rest[:0], b...)
+	return nil
 }
 
-// leave closes as a browser does: a close frame, the server's answer, the end.
-func (c *client) leave() error {
-	defer c.nc.Close()
-	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
-		return err
+// upgrade takes the handshake's response off b, once it is all there.
+func (c *client) upgrade(b []byte) ([]byte, error) {
+	head, rest, whole := bytes.Cut(b, []byte("\r\n\r\n"))
+	if !whole {
+		return b, nil
 	}
-	normal := binary.BigEndian.AppendUint16(nil, 1000)
-	if _, err := c.nc.Write(frame(opClose, masked, normal)); err != nil {
-		return fmt.Errorf("leaving: %w", err)
+	status, fields, _ := strings.Cut(string(head), "\r\n")
+	if !strings.HasPrefix(status, "HTTP/1.1 101 ") {
+		return nil, fmt.Errorf("the handshake was answered with %s", status)
 	}
-	for {
-		if _, err := c.read(); errors.Is(err, errClosed) || errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("leaving: %w", err)
+	if agreed := strings.Contains(strings.ToLower(fields), "permessage-deflate"); agreed != c.way.deflate {
+		return nil, fmt.Errorf("the server agreed to compress: %t; it was asked to: %t", agreed, c.way.deflate)
+	}
+	c.stage = greeted
+	return rest, nil
+}
+
+func (c *client) handle(f wsFrame, now time.Time) error {
+	switch f.opcode {
+	case opText:
+		text := f.payload
+		if f.deflated {
+			var err error
+			if text, err = c.loop.inflater.inflate(text); err != nil {
+				return err
+			}
 		}
+		if c.stage >= open && c.loop.tally != nil {
+			if e, ok := parseEvent(text); ok {
+				c.loop.tally.take(&c.track, e, now)
+				return nil
+			}
+		}
+		return c.understand(text, now)
+	case opPing:
+		return c.send(opPong, f.payload)
+	case opClose:
+		reason := f.payload[min(2, len(f.payload)):]
+		return fmt.Errorf("%w: %d %s", errClosed, closeCode(f.payload), reason)
+	}
+	return nil
+}
+
+// closeCode is 1005 if there is none, as RFC 6455 has it.
+func closeCode(payload []byte) uint16 {
+	if len(payload) < 2 {
+		return 1005
+	}
+	return binary.BigEndian.Uint16(payload)
+}
+
+// settle tells whoever waits for the client, and reports if somebody did.
+func (c *client) settle(err error) bool {
+	waited := c.goal != nil
+	if waited {
+		c.goal <- err
+		c.goal = nil
+	}
+	return waited
+}
+
+// end closes the connection because of err, which is what is wanted of one
+// that leaves.
+func (c *client) end(err error) {
+	if c.stage == gone {
+		return
+	}
+	if c.stage == leaving && (errors.Is(err, errClosed) || errors.Is(err, io.EOF)) {
+		err = nil
+	}
+	c.stage, c.rest = gone, nil
+	c.loop.forget(c)
+	c.sock.close()
+	if !c.settle(err) && err != nil {
+		c.loop.lose(err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -10,18 +11,15 @@ import (
 )
 
 func TestEventIsFoundInWhatTheDaemonSends(t *testing.T) {
-	e := event{4321, time.Unix(1_795_564_800, 123_456_789)}
+	e := event{fanOutChannel, 77, 4321, time.Unix(1_795_564_800, 123_456_789), eventSize}
 	data := e.data()
-	if len(data) != eventSize {
-		t.Errorf("data is %d bytes, want %d", len(data), eventSize)
-	}
 	sent := protocol.Event{Channel: fanOutChannel, Name: eventName, Data: protocol.QuoteData(data)}
 	message := sent.Frame().Payload()
-	if got := e.message(fanOutChannel); string(got) != string(message) {
+	if got := e.message(); string(got) != string(message) {
 		t.Errorf("message is\n%s, the daemon's\n%s", got, message)
 	}
 	got, ok := parseEvent(message)
-	if !ok || got.seq != e.seq || !got.began.Equal(e.began) {
+	if !ok || got.run != e.run || got.seq != e.seq || !got.began.Equal(e.began) {
 		t.Errorf("read back as %v, %v", got, ok)
 	}
 	for _, f := range []protocol.Frame{protocol.Ping(), protocol.SubscriptionSucceeded(fanOutChannel, nil)} {
@@ -31,8 +29,17 @@ func TestEventIsFoundInWhatTheDaemonSends(t *testing.T) {
 	}
 }
 
+func TestDataIsJSONOfItsSize(t *testing.T) {
+	for _, size := range []int{minSize, 180, eventSize, 2048, maxEventSize} {
+		data := event{run: time.Now().UnixNano(), seq: 1_000_000, began: time.Now(), size: size}.data()
+		if len(data) != size || !json.Valid(data) {
+			t.Errorf("%d bytes instead of %d: %s", len(data), size, data)
+		}
+	}
+}
+
 func TestRedisPayloadIsOneOfLaravels(t *testing.T) {
-	e := event{1, time.Unix(1, 0)}
+	e := event{seq: 1, began: time.Unix(1, 0), size: eventSize}
 	m, err := redisbridge.Decode(e.redisPayload())
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ const (
 	below   relation = "<"
 	atMost  relation = "<="
 	atLeast relation = ">="
+	exactly relation = "="
 )
 
 func (d demand) metBy(value float64) bool {
@@ -30,6 +31,8 @@ func (d demand) metBy(value float64) bool {
 		return value < d.Limit
 	case atMost:
 		return value <= d.Limit
+	case exactly:
+		return value == d.Limit
 	}
 	return value >= d.Limit
 }

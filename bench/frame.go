@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
-	"io"
 )
 
 // The opcodes of WebSocket frames that occur here (RFC 6455, section 5.2).
@@ -15,52 +13,60 @@ const (
 	opPong  = 10
 )
 
-// maxPayload is far more than any event of a scenario: what claims to be
-// larger is not a frame.
-const maxPayload = 1 << 20
+// maxPayload is more than any event of a scenario: what claims to be larger is
+// not a frame.
+const maxPayload = 128 << 10
 
-// readFrame reads one unmasked frame, as servers send them, into buf, which it
-// enlarges as needed.
-func readFrame(r *bufio.Reader, buf []byte) (opcode byte, payload []byte, err error) {
-	var header [10]byte
-	if _, err := io.ReadFull(r, header[:2]); err != nil {
-		return 0, buf, err
+// wsFrame is a whole message from the daemon.
+type wsFrame struct {
+	opcode   byte
+	deflated bool // RSV1
+	payload  []byte
+}
+
+// cutFrame finds the unmasked frame that b begins with, as servers send them,
+// and its size on the wire, 0 if there is only a part of it yet. The payload
+// is a part of b.
+func cutFrame(b []byte) (f wsFrame, size int, err error) {
+	if len(b) < 2 {
+		return f, 0, nil
 	}
-	length, more := uint64(header[1]), 0
+	const fin, rsv1, opcode = 0x80, 0x40, 0x0f
+	header, length := 2, uint64(b[1])
 	switch {
-	case header[0]&0xf0 != 0x80 || length > 127:
-		return 0, buf, fmt.Errorf("the server sent a frame that begins % x: not whole, compressed or masked", header[:2])
+	case b[0]&^(rsv1|opcode) != fin || length > 127:
+		return f, 0, fmt.Errorf("the server sent a frame that begins % x: not whole, or masked", b[:2])
 	case length == 126:
-		more = 2
+		header = 4
 	case length == 127:
-		more = 8
+		header = 10
 	}
-	if more > 0 {
-		if _, err := io.ReadFull(r, header[10-more:]); err != nil {
-			return 0, buf, err
-		}
-		if length = uint64(binary.BigEndian.Uint16(header[8:])); more == 8 {
-			length = binary.BigEndian.Uint64(header[2:])
-		}
+	if len(b) < header {
+		return f, 0, nil
+	}
+	switch header {
+	case 4:
+		length = uint64(binary.BigEndian.Uint16(b[2:]))
+	case 10:
+		length = binary.BigEndian.Uint64(b[2:])
 	}
 	if length > maxPayload {
-		return 0, buf, fmt.Errorf("the server sent a frame of %d bytes", length)
+		return f, 0, fmt.Errorf("the server sent a frame of %d bytes", length)
 	}
-	if uint64(cap(buf)) < length {
-		buf = make([]byte, length)
+	size = header + int(length)
+	if len(b) < size {
+		return f, 0, nil
 	}
-	buf = buf[:length]
-	_, err = io.ReadFull(r, buf)
-	return header[0] & 0x0f, buf, err
+	return wsFrame{b[0] & opcode, b[0]&rsv1 != 0, b[header:size]}, size, nil
 }
 
 // masked is the bit that clients set. Their mask is four zeros here, which is
 // one like any other and leaves the payload as it is.
 const masked = 0x80
 
-// frame builds a whole frame; bit is masked or 0.
-func frame(opcode, bit byte, payload []byte) []byte {
-	b := []byte{0x80 | opcode}
+// appendFrame appends a whole frame; bit is masked or 0.
+func appendFrame(b []byte, opcode, bit byte, payload []byte) []byte {
+	b = append(b, 0x80|opcode)
 	switch n := len(payload); {
 	case n < 126:
 		b = append(b, bit|byte(n))

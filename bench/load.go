@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"sync"
+	"fmt"
 	"time"
 )
 
@@ -14,59 +13,81 @@ const drain = 5 * time.Second
 type load struct {
 	rate     int // events a second
 	duration time.Duration
+	size     int // of an event's data, in bytes
+	// channels get the events in turn. Client i of the crowd subscribes to
+	// number i, or i modulo their number.
+	channels []string
 }
 
 func (l load) events() int { return max(int(float64(l.rate)*l.duration.Seconds()), 1) }
 
-// outcome is what became of a load.
-type outcome struct {
-	// latencies, one for each delivery, count from when its publish began.
-	latencies samples
-	// perSecond is the slowest subscriber's rate, between its first and last.
-	perSecond  float64
-	lost       int // deliveries that never came
-	duplicated int // that came again
-	unordered  int // that came behind a later one
+// eventsOf is how many of them go to the channel that client i has.
+func (l load) eventsOf(i int) int {
+	n := len(l.channels)
+	return (l.events() - i%n + n - 1) / n
 }
 
-// run publishes to subscribers, each of which must get every event.
-func (l load) run(ctx context.Context, subscribers []*client, publish publisher) (outcome, error) {
-	receivers := make([]*receiver, len(subscribers))
-	var wg sync.WaitGroup
-	for i, c := range subscribers {
-		r := newReceiver(l.events())
-		receivers[i] = r
-		wg.Go(func() { r.run(c) })
+// run publishes to a crowd, each of whose clients must get every event of its
+// channel.
+func (l load) run(ctx context.Context, c *crowd, publish publisher) (outcome, error) {
+	run := time.Now().UnixNano()
+	tallies := make([]*tally, len(c.loops))
+	for i, lo := range c.loops {
+		var clients []*client
+		for j := i; j < len(c.clients); j += len(c.loops) {
+			clients = append(clients, c.clients[j])
+		}
+		lo.call(func() {
+			tallies[i] = newTally(run, clients, func(k int) int { return l.eventsOf(i + k*len(c.loops)) })
+			lo.tally, lo.received = tallies[i], 0
+		})
 	}
-	err := l.publish(ctx, publish)
-	deadline := time.Now()
+	start := time.Now()
+	err := l.publish(ctx, run, publish)
 	if err == nil {
-		deadline = deadline.Add(drain)
+		err = awaitAll(ctx, tallies)
 	}
-	for _, c := range subscribers {
-		err = errors.Join(err, c.nc.SetReadDeadline(deadline))
+	var o outcome
+	var last time.Time
+	for i, lo := range c.loops {
+		lo.call(func() {
+			lo.tally = nil
+			o.bytes += lo.received
+		})
+		last = o.add(tallies[i], last)
 	}
-	wg.Wait()
-	for _, c := range subscribers {
-		err = errors.Join(err, c.nc.SetReadDeadline(time.Time{}))
+	o.perSecond = float64(len(o.latencies)) / last.Sub(start).Seconds()
+	if broken := c.broken(); broken != nil {
+		err = broken
 	}
-	for _, r := range receivers {
-		if err == nil {
-			err = r.err
+	return o, err
+}
+
+// awaitAll returns when all has come, or the time for that is over.
+func awaitAll(ctx context.Context, tallies []*tally) error {
+	over := time.After(drain)
+	for _, t := range tallies {
+		select {
+		case <-t.complete:
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	return merge(receivers), err
+	return nil
 }
 
-func (l load) publish(ctx context.Context, publish publisher) error {
+func (l load) publish(ctx context.Context, run int64, publish publisher) error {
 	start := time.Now()
 	for i := range l.events() {
 		began, err := wait(ctx, start.Add(time.Duration(i)*time.Second/time.Duration(l.rate)))
 		if err != nil {
 			return err
 		}
-		if err := publish(ctx, event{i, began}); err != nil {
-			return err
+		n := len(l.channels)
+		if err := publish(ctx, event{l.channels[i%n], run, i / n, began, l.size}); err != nil {
+			return fmt.Errorf("event %d of %d: %w", i+1, l.events(), err)
 		}
 	}
 	return nil

@@ -12,9 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
-	"time"
 )
 
 // scenario measures one thing, on a stack of its own.
@@ -25,33 +23,19 @@ type scenario struct {
 }
 
 // scenarios are run in this order.
-var scenarios = append([]scenario{
-	{"connect", "time from dial to connected", measureConnect},
+var scenarios = []scenario{
+	{"connect", "processor time and latency of coming clients", measureConnect},
 	{"memory", "memory that a connection takes", measureMemory},
-	{"rounds", "what is left after clients come and go", measureRounds},
+	{"churn", "what is left after clients come and go", measureChurn},
 	{"redis", "events published through Redis", measureRedis},
 	{"http", "events published by signed HTTP requests", measureHTTP},
-}, scenariosOfLinux...)
-
-// bench is what scenarios run with.
-type bench struct {
-	dir    string // for what they build
-	daemon string // the binary
-
-	connections int           // of connect and memory
-	duration    time.Duration // of each load
-	subscribers int           // of a fan-out
-	rounds      int
-	perRound    int // connections
-}
-
-// sizes are those that the demands are about.
-var sizes = bench{
-	connections: 2000,
-	duration:    5 * time.Second,
-	subscribers: 1000,
-	rounds:      10,
-	perRound:    500,
+	{"fanout", "processor time of a delivery, beside a bare write loop", measureFanOut},
+	{"saturate", "most deliveries a second, beside a bare write loop", measureSaturation},
+	{"single", "events for one subscriber each, through Redis and HTTP", measureSingle},
+	{"direct", "messages to one user beside broadcasts to everybody", measureDirect},
+	{"slow", "clients that stop reading, and the others", measureSlow},
+	{"deflate", "events with and without compression", measureDeflate},
+	{"curve", "processor time of a delivery against subscribers", measureCurve},
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -62,30 +46,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
-	b := sizes
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	only := flags.String("scenario", "all", scenarioHelp())
-	asJSON := flags.Bool("json", false, "print JSON instead of a table")
-	flags.DurationVar(&b.duration, "duration", b.duration, "of each load of events")
-	flags.IntVar(&b.connections, "connections", b.connections, "of the scenarios connect and memory")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return 0
-	} else if err != nil {
-		return 2
+	if slices.Equal(args, []string{probeCommand}) {
+		return status(stderr, runProbe(ctx, os.Stdin, stdout))
 	}
-	chosen, err := choose(*only)
-	if err == nil && (flags.NArg() > 0 || b.duration <= 0 || b.connections <= 0) {
-		err = errors.New("there are flags only, and both duration and connections are above 0")
+	o, err := parseOptions(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 2
 	}
-
-	r, err := b.measure(ctx, chosen, stderr)
+	r, err := o.measure(ctx, o.chosen)
 	write := r.writeTable
-	if *asJSON {
+	if o.json {
 		write = r.writeJSON
 	}
 	if len(r.Figures) > 0 {
@@ -94,70 +68,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if n := r.unmet(); n > 0 {
 		err = errors.Join(err, fmt.Errorf("%d of the demands are not met", n))
 	}
+	return status(stderr, err)
+}
+
+func status(stderr io.Writer, err error) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 1
 	}
 	return 0
-}
-
-func scenarioHelp() string {
-	help := "all, or some of these with commas between:"
-	for _, s := range scenarios {
-		help += fmt.Sprintf("\n%-8s %s", s.name, s.about)
-	}
-	return help
-}
-
-// choose returns the scenarios of a list of names.
-func choose(list string) ([]scenario, error) {
-	if list == "all" {
-		return scenarios, nil
-	}
-	var chosen []scenario
-	for name := range strings.SplitSeq(list, ",") {
-		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("there is no scenario %q; --help lists them", name)
-		}
-		chosen = append(chosen, scenarios[i])
-	}
-	return chosen, nil
-}
-
-// measure runs scenarios one after the other and stops at the first that fails;
-// the report then holds those before it.
-func (b *bench) measure(ctx context.Context, chosen []scenario, progress io.Writer) (report, error) {
-	r := report{Machine: thisMachine()}
-	var err error
-	if b.dir, err = os.MkdirTemp("", "broadcastd-bench"); err != nil {
-		return r, err
-	}
-	defer os.RemoveAll(b.dir)
-	fmt.Fprintln(progress, "building the daemon")
-	if b.daemon, err = build(ctx, b.dir, "broadcastd/cmd/broadcastd"); err != nil {
-		return r, err
-	}
-	for _, s := range chosen {
-		fmt.Fprintf(progress, "%s: %s\n", s.name, s.about)
-		figures, err := s.run(ctx, b)
-		if err != nil {
-			return r, fmt.Errorf("scenario %s: %w", s.name, err)
-		}
-		for i := range figures {
-			figures[i].Scenario = s.name
-		}
-		r.Figures = append(r.Figures, figures...)
-	}
-	return r, nil
-}
-
-// withStack runs a scenario's measurement against a daemon just started.
-func (b *bench) withStack(ctx context.Context, measure func(*stack) ([]figure, error)) ([]figure, error) {
-	s, err := startStack(ctx, b.daemon)
-	if err != nil {
-		return nil, err
-	}
-	figures, err := measure(s)
-	return figures, errors.Join(err, s.stop())
 }

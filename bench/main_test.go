@@ -2,6 +2,9 @@ package main
 
 import (
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,27 +12,57 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is the probe also, since that is this program run again.
+func TestMain(m *testing.M) {
+	if slices.Equal(os.Args[1:], []string{probeCommand}) {
+		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	goleak.VerifyTestMain(m)
+}
 
-// TestScenarios runs each of them in small against the real daemon: that they
-// measure and lose nothing, not how fast it is.
+// TestScenarios runs them in small against the real daemon: that they measure
+// and lose nothing, not how fast it is.
 func TestScenarios(t *testing.T) {
-	b := bench{connections: 20, subscribers: 20, rounds: 3, perRound: 10, duration: 200 * time.Millisecond}
-	r, err := b.measure(t.Context(), scenarios, io.Discard)
+	b := bench{
+		progress: io.Discard, rounds: 1, duration: 100 * time.Millisecond,
+		subscribers: 20, slow: 2, slowSize: 60_000, connections: 20, most: 30, rate: 500, firstRate: 1000,
+		churnRounds: 3, perRound: 10, curve: sizes{2, 20}, loops: 2,
+		plot: filepath.Join(t.TempDir(), "plot.svg"),
+	}
+	chosen, err := choose("connect,memory,churn,redis,http,fanout,saturate,single,direct,slow,curve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.measure(t.Context(), chosen)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}
 	for _, f := range r.Figures {
 		seen[f.Scenario]++
-		if f.Demand != nil && f.Demand.Relation == atMost && f.Demand.Limit == 0 && f.Value != 0 {
+		counted := f.Demand != nil && (f.Demand.Relation == exactly || f.Demand.Limit == 0)
+		if counted && !f.Met {
 			t.Errorf("%s: %s is %g", f.Scenario, f.Name, f.Value)
 		}
 	}
-	for _, s := range scenarios {
+	for _, s := range chosen {
 		if seen[s.name] == 0 {
 			t.Errorf("scenario %s has no figures", s.name)
 		}
+	}
+	if _, err := os.Stat(b.plot); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFewerThanAsked(t *testing.T) {
+	var says strings.Builder
+	b := bench{progress: &says}
+	if n := b.possible(1, 1); n != 1 || says.Len() > 0 {
+		t.Errorf("1 client became %d, and it says %q", n, &says)
+	}
+	if n := b.possible(1<<40, 2); n >= 1<<40 || n <= 0 || !strings.Contains(says.String(), "ulimit -n") {
+		t.Errorf("too many became %d, and it says %q", n, &says)
 	}
 }
 
@@ -43,6 +76,10 @@ func TestUsage(t *testing.T) {
 		"--scenario=connect,nonsense": {2, `no scenario "nonsense"`},
 		"--duration=0s":               {2, "above 0"},
 		"--connections=-1":            {2, "above 0"},
+		"--slow=1000":                 {2, "--subscribers"},
+		"--slow-size=1":               {2, "--slow-size must be from"},
+		"--churn-rounds=1":            {2, "above 1"},
+		"--curve=10,x":                {2, "not a number above 0"},
 		"connect":                     {2, "flags only"},
 		"--nonsense":                  {2, "not defined"},
 	} {
@@ -51,5 +88,11 @@ func TestUsage(t *testing.T) {
 		if code != want.code || !strings.Contains(stderr.String(), want.says) {
 			t.Errorf("%s: exit code %d and %q, want %d and %q", args, code, &stderr, want.code, want.says)
 		}
+	}
+}
+
+func TestProbeNeedsATask(t *testing.T) {
+	if err := runProbe(t.Context(), strings.NewReader("nonsense"), io.Discard); err == nil {
+		t.Error("nonsense was probed")
 	}
 }

@@ -19,32 +19,46 @@ type usage struct {
 }
 
 func (s *stack) usage(ctx context.Context) (usage, error) {
-	response, err := s.get(ctx, "/metrics")
-	if err != nil {
-		return usage{}, err
-	}
-	defer response.Body.Close()
-	values, err := parseMetrics(response.Body)
-	if err != nil {
-		return usage{}, fmt.Errorf("reading /metrics: %w", err)
-	}
 	u := usage{}
-	for name, field := range map[string]*float64{
+	err := s.metrics(ctx, map[string]*float64{
 		"broadcastd_connections":        &u.connections,
 		"process_resident_memory_bytes": &u.memory,
 		"go_goroutines":                 &u.goroutines,
 		"process_open_fds":              &u.descriptors,
-	} {
+	})
+	return u, err
+}
+
+// slowConsumers is how many clients the daemon has closed as such.
+func (s *stack) slowConsumers(ctx context.Context) (int, error) {
+	var n float64
+	err := s.metrics(ctx, map[string]*float64{`broadcastd_disconnections_total{reason="slow_consumer"}`: &n})
+	return int(n), err
+}
+
+// metrics reads some of the daemon's, by name, or by name and labels.
+func (s *stack) metrics(ctx context.Context, fields map[string]*float64) error {
+	response, err := s.get(ctx, "/metrics")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	values, err := parseMetrics(response.Body)
+	if err != nil {
+		return fmt.Errorf("reading /metrics: %w", err)
+	}
+	for name, field := range fields {
 		value, ok := values[name]
 		if !ok {
-			return usage{}, fmt.Errorf("/metrics lacks %s (the process's own are told on Linux)", name)
+			return fmt.Errorf("/metrics lacks %s", name)
 		}
 		*field = value
 	}
-	return u, nil
+	return nil
 }
 
-// parseMetrics sums each metric over its labels.
+// parseMetrics returns each metric by its name with its labels, and by its name
+// alone the sum over them.
 func parseMetrics(r io.Reader) (map[string]float64, error) {
 	values := map[string]float64{}
 	lines := bufio.NewScanner(r)
@@ -53,13 +67,15 @@ func parseMetrics(r io.Reader) (map[string]float64, error) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		name, _, _ := strings.Cut(line, " ")
-		name, _, _ = strings.Cut(name, "{")
-		value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
-		if err != nil {
+		end := strings.LastIndexByte(line, ' ')
+		value, err := strconv.ParseFloat(line[end+1:], 64)
+		if err != nil || end < 0 {
 			return nil, fmt.Errorf("line %q has no number at its end", line)
 		}
-		values[name] += value
+		name, _, labelled := strings.Cut(line[:end], "{")
+		if values[name] += value; labelled {
+			values[line[:end]] = value
+		}
 	}
 	return values, lines.Err()
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -57,7 +56,7 @@ func (p *process) until(ctx context.Context, ready func(context.Context) error) 
 		}
 		select {
 		case <-p.ended:
-			return fmt.Errorf("%s ended at its start: %w; its output ends: %s", p.name, errors.Join(p.err, err), p.lastOutput())
+			return fmt.Errorf("%s ended at its start with %s; its output ends: %s", p.name, p.cmd.ProcessState, p.lastOutput())
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready: %w; its output ends: %s", p.name, err, p.lastOutput())
 		case <-time.After(10 * time.Millisecond):

@@ -23,10 +23,10 @@ const redisPrefix = "laravel-database-"
 // event, whatever the number of its channels.
 const broadcastScript = `for n = 2, #ARGV do redis.call('publish', ARGV[n], ARGV[1]) end`
 
-// redisPublisher publishes to a channel as Laravel does, one event at a time.
-func redisPublisher(client *redis.Client, channel string) publisher {
+// redisPublisher publishes as Laravel does, one event at a time.
+func redisPublisher(client *redis.Client) publisher {
 	return func(ctx context.Context, e event) error {
-		err := client.Eval(ctx, broadcastScript, nil, e.redisPayload(), redisPrefix+channel).Err()
+		err := client.Eval(ctx, broadcastScript, nil, e.redisPayload(), redisPrefix+e.channel).Err()
 		if err != nil && !errors.Is(err, redis.Nil) { // the script returns nothing
 			return fmt.Errorf("publishing through Redis: %w", err)
 		}
@@ -34,12 +34,12 @@ func redisPublisher(client *redis.Client, channel string) publisher {
 	}
 }
 
-// httpPublisher publishes to a channel by signed requests over one connection,
-// one event at a time.
-func httpPublisher(addr string, a app, channel string) publisher {
+// httpPublisher publishes by signed requests over one connection, one event at
+// a time.
+func httpPublisher(addr string, a app) publisher {
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: patience}
 	return func(ctx context.Context, e event) error {
-		body, err := json.Marshal(map[string]string{"name": eventName, "channel": channel, "data": string(e.data())})
+		body, err := json.Marshal(map[string]string{"name": eventName, "channel": e.channel, "data": string(e.data())})
 		if err != nil {
 			return err
 		}

@@ -89,6 +89,8 @@ func TestDemand(t *testing.T) {
 		"not below":       {demand{below, 50}, 50, false},
 		"at most":         {demand{atMost, 0}, 0, true},
 		"more than":       {demand{atMost, 0}, 1, false},
+		"exactly":         {demand{exactly, 100}, 100, true},
+		"not exactly":     {demand{exactly, 100}, 101, false},
 		"at least":        {demand{atLeast, 1000}, 1000, true},
 		"less than least": {demand{atLeast, 1000}, 999.9, false},
 	} {

@@ -37,12 +37,13 @@ type stack struct {
 	admin  string        // for metrics and health
 }
 
-// startStack returns once the daemon hears what is published. stop ends it.
-func startStack(ctx context.Context, binary string) (_ *stack, err error) {
+// startStack returns once the daemon hears what is published. env adds to the
+// daemon's environment. stop ends it.
+func startStack(ctx context.Context, binary string, env ...string) (_ *stack, err error) {
 	s := &stack{}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.stop())
+			_ = s.stop() // why it didn't start is what counts
 		}
 	}()
 	dir, err := os.MkdirTemp(filepath.Dir(binary), "run")
@@ -52,7 +53,7 @@ func startStack(ctx context.Context, binary string) (_ *stack, err error) {
 	if err := s.startRedis(ctx, dir); err != nil {
 		return nil, err
 	}
-	return s, s.startDaemon(ctx, dir, binary)
+	return s, s.startDaemon(ctx, dir, binary, env)
 }
 
 func (s *stack) startRedis(ctx context.Context, dir string) error {
@@ -75,14 +76,14 @@ func (s *stack) startRedis(ctx context.Context, dir string) error {
 	return s.redis.until(ctx, func(ctx context.Context) error { return s.client.Ping(ctx).Err() })
 }
 
-func (s *stack) startDaemon(ctx context.Context, dir, binary string) error {
-	env := []string{
+func (s *stack) startDaemon(ctx context.Context, dir, binary string, env []string) error {
+	env = append([]string{
 		"BROADCASTD_HOST=127.0.0.1", "BROADCASTD_PORT=0", "BROADCASTD_ADMIN_LISTEN=127.0.0.1:0",
 		"BROADCASTD_APP_ID=" + benchApp.ID, "BROADCASTD_APP_KEY=" + benchApp.Key, "BROADCASTD_APP_SECRET=" + benchApp.Secret,
 		"BROADCASTD_REDIS_URL=redis://" + s.client.Options().Addr, "BROADCASTD_REDIS_PREFIX=" + redisPrefix,
 		"BROADCASTD_REDIS_REQUIRED=true", // readiness then waits for the subscription
 		"BROADCASTD_LOG_FORMAT=json",
-	}
+	}, env...)
 	var err error
 	if s.daemon, err = startProcess(ctx, dir, env, binary, "start"); err != nil {
 		return err

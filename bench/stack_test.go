@@ -32,6 +32,7 @@ broadcastd_connections{app="c"} 4
 	}
 	for name, want := range map[string]float64{
 		"go_goroutines": 15, "process_resident_memory_bytes": 29298688, "broadcastd_connections": 7,
+		`broadcastd_connections{app="a b"}`: 3,
 	} {
 		if values[name] != want {
 			t.Errorf("%s is %g, want %g", name, values[name], want)

@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -96,13 +97,18 @@ func next(r io.Reader) ([]byte, error) {
 	return frame, err
 }
 
+// writeAll doesn't tell Go's scheduler of its calls, which would take processor
+// time to watch them.
 func writeAll(fd int, b []byte) error {
 	for len(b) > 0 {
-		n, err := unix.Write(fd, b)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return err
+		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		switch errno {
+		case 0:
+			b = b[n:]
+		case unix.EINTR:
+		default:
+			return errno
 		}
-		b = b[max(n, 0):]
 	}
 	return nil
 }

@@ -28,7 +28,9 @@ type Subscriber interface {
 }
 
 // Fanout hands a frame to every connection of one flusher that joined topic,
-// except one. received is when the event came in.
+// except one. received is when the event came in, and zero for what the hub
+// itself tells. Whoever publishes an event makes the flushers attend to it
+// afterwards; what the hub tells they see by themselves.
 type Fanout interface {
 	Flushers() int
 	Broadcast(flusher int, topic uint64, f protocol.Shared, except protocol.SocketID, received time.Time)

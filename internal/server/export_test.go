@@ -18,7 +18,11 @@ func (s *Server) Routes() []string {
 }
 
 // Break makes subscribing to an app's channels panic. No client is there yet.
-func (s *Server) Break(appID string) { s.apps[appID].hub = &channels.Hub{} }
+func (s *Server) Break(appID string) {
+	s.closeMu.Lock() // as whoever connects does
+	defer s.closeMu.Unlock()
+	s.apps[appID].hub = &channels.Hub{}
+}
 
 // Handler answers clients and APIs.
 func (s *Server) Handler() http.Handler { return s.public.Handler }

@@ -52,8 +52,10 @@ func (s *Server) publish(source Source, a *app, e *protocol.Event, received time
 	if protocol.KindOf(e.Channel).IsEncrypted() && !protocol.LooksEncrypted(e.Data) {
 		s.warnPlain(source, a)
 	}
-	if a.hub.Publish(e, received) == 0 {
+	n := a.hub.Publish(e, received)
+	if n == 0 {
 		a.sources[source].unheard.Inc()
 	}
+	s.flushers.Attend(n)
 	a.sources[source].events.Inc()
 }

@@ -178,7 +178,7 @@ func TestBroadcast(t *testing.T) {
 					except = first.SocketID()
 				}
 				for f := range ts.flushers.Flushers() {
-					ts.flushers.Broadcast(f, 1, protocol.Shared{Frame: text(fmt.Sprint(i))}, except, time.Now())
+					ts.flushers.Broadcast(f, 1, protocol.Shared{Frame: text(fmt.Sprint(i))}, except, time.Time{})
 				}
 			}
 			wg.Wait()

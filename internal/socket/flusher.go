@@ -29,8 +29,8 @@ type Flusher struct {
 	inbox   []work
 	backlog atomic.Int64 // len(inbox), to be read without the lock
 
-	// Owned by run.
-	taken    []work // the inbox of the round before, its memory to be used again
+	turn     sync.Mutex // guards the following: it is run's, or a source's in attend
+	taken    []work     // the inbox of the round before, its memory to be used again
 	topics   topics
 	conns    []*Conn
 	ending   bool // killed was seen
@@ -108,20 +108,45 @@ func newFlusher(number int, poller *poller, o Options) *Flusher {
 
 // push adds to the inbox and never waits.
 func (f *Flusher) push(w work) {
+	if f.queue(w) == 1 {
+		f.rouse()
+	}
+}
+
+// queue is push without waking anybody. It returns the inbox's length.
+func (f *Flusher) queue(w work) int {
 	if w.op == opBroadcast {
 		f.pending.Add(int64(len(w.frame)))
 	}
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.inbox = append(f.inbox, w)
-	n := len(f.inbox)
-	f.backlog.Store(int64(n))
-	f.mu.Unlock()
-	if n == 1 {
-		select {
-		case f.wake <- struct{}{}:
-		default:
+	f.backlog.Store(int64(len(f.inbox)))
+	return len(f.inbox)
+}
+
+func (f *Flusher) rouse() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// attend sees to what was queued. If it is little, and nobody is at it, the
+// caller does it: to wake another thread would cost more.
+func (f *Flusher) attend(little bool) {
+	switch f.backlog.Load() {
+	case 0:
+		return
+	case 1:
+		if little && f.turn.TryLock() {
+			f.workOff()
+			f.told()
+			f.turn.Unlock()
+			return
 		}
 	}
+	f.rouse()
 }
 
 // wait holds a producer back while there is much to do.
@@ -158,6 +183,8 @@ func (f *Flusher) run() {
 }
 
 func (f *Flusher) tick() {
+	f.turn.Lock()
+	defer f.turn.Unlock()
 	now := clock()
 	f.keepAlive(now)
 	f.watchOver(now)
@@ -167,6 +194,16 @@ func (f *Flusher) tick() {
 // round works off what the inbox holds now, and a slice of a large topic. It
 // reports whether there may be more to do.
 func (f *Flusher) round() bool {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	n := f.workOff()
+	f.slice()
+	f.told()
+	return n > 0 || len(f.slicing) > 0
+}
+
+// workOff does what the inbox holds now, and returns how many items that were.
+func (f *Flusher) workOff() int {
 	f.mu.Lock()
 	items := f.inbox
 	f.inbox = f.taken[:0]
@@ -177,14 +214,12 @@ func (f *Flusher) round() bool {
 		f.do(&items[i])
 	}
 	f.flushTouched()
-	f.slice()
-	f.told()
 	clear(items)
 	f.taken = items
 	if cap(items) > maxBacklog {
 		f.taken = nil
 	}
-	return len(items) > 0 || len(f.slicing) > 0
+	return len(items)
 }
 
 // told reports the events that everybody has been written by now.

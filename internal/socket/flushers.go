@@ -66,13 +66,28 @@ func NewFlushers(o Options) (*Flushers, error) {
 func (fs *Flushers) Flushers() int { return len(fs.all) }
 
 // Broadcast puts a frame into the inbox of one flusher, for all its
-// connections in topic but one.
+// connections in topic but one. received is when the event came in, and Attend
+// has to follow; or it is zero, and the flusher is woken.
 func (fs *Flushers) Broadcast(flusher int, topic uint64, f protocol.Shared, except protocol.SocketID, received time.Time) {
 	w := work{op: opBroadcast, topic: topic, frame: f.Frame, deflated: f.Deflated, except: except}
-	if !received.IsZero() {
-		w.received = int64(received.Sub(clockBase))
+	if received.IsZero() {
+		fs.all[flusher].push(w)
+		return
 	}
-	fs.all[flusher].push(w)
+	w.received = int64(received.Sub(clockBase))
+	fs.all[flusher].queue(w)
+}
+
+// few is how many connections the source of an event writes to itself, if no
+// flusher is awake anyway.
+const few = 8
+
+// Attend sees to an event that was broadcast to so many connections. The source
+// calls it, and must hold no lock.
+func (fs *Flushers) Attend(connections int) {
+	for _, f := range fs.all {
+		f.attend(connections <= few)
+	}
 }
 
 // Wait holds a source of events back while the flushers are far behind. The

@@ -199,6 +199,26 @@ func TestCompressedEvents(t *testing.T) {
 		if late.compressed != 0 {
 			t.Error("a kept event was compressed for one client")
 		}
+		for _, c := range clients {
+			c.t = t
+			c.wantEvent("cache-jobs", "e", data)
+		}
+	})
+	t.Run("members", func(t *testing.T) {
+		before := deflating.compressed
+		deflating.t = t
+		deflating.subscribe("presence-jobs")
+		late := d.connect(t)
+		user := strings.Repeat("u", 128)
+		late.send(late.subscription("presence-jobs", user))
+		for _, c := range []*client{late, deflating} {
+			if text := c.raw(); len(text) < 300 || !strings.Contains(text, user) {
+				t.Errorf("message is %q", text)
+			}
+		}
+		if late.compressed != 0 || deflating.compressed != before {
+			t.Error("a list of members or a member was compressed")
+		}
 	})
 	if plain.compressed != 0 {
 		t.Errorf("a client that hadn't offered compression got %d compressed frames", plain.compressed)

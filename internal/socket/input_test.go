@@ -255,7 +255,7 @@ func TestInput(t *testing.T) {
 	firsts := []byte{0x81, 0x81, 0x81, 0x01, 0x00, 0x80, 0x89, 0x8a}
 	rare := []byte{0x88, 0x82, 0xc1, 0x09, 0x83, 0x8b, 0xff}
 	for i := range 20_000 {
-		deflates := i%2 == 0
+		deflates := i%4 == 0
 		var stream []byte
 		for range rnd.IntN(6) {
 			first := firsts[rnd.IntN(len(firsts))]

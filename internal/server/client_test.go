@@ -23,6 +23,9 @@ type client struct {
 	nc *net.TCPConn
 	br *bufio.Reader
 	id protocol.SocketID
+	// extensions is what the handshake must agree on; "": nothing.
+	extensions string
+	compressed int // frames that came so
 }
 
 // dial opens a bare TCP connection, closed with the test.
@@ -33,7 +36,7 @@ func (d *daemon) dial(t testing.TB) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = nc.Close() })
-	return &client{t: t, nc: nc.(*net.TCPConn), br: bufio.NewReader(nc)}
+	return &client{t: t, nc: nc.(*net.TCPConn), br: bufio.NewReader(nc), extensions: d.extensions}
 }
 
 // appTarget is where clients of the app connect.
@@ -86,10 +89,10 @@ func (c *client) wantUpgrade() {
 		body, err := io.ReadAll(res.Body)
 		c.t.Fatalf("handshake: %s %s (%v)", res.Status, body, err)
 	}
-	// The first is RFC 6455's own example. No extension may be agreed on.
+	// The first is RFC 6455's own example.
 	for name, want := range map[string]string{
 		"Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "Upgrade": "websocket",
-		"Connection": "Upgrade", "Sec-WebSocket-Extensions": "",
+		"Connection": "Upgrade", "Sec-WebSocket-Extensions": c.extensions,
 	} {
 		if got := res.Header.Get(name); got != want {
 			c.t.Errorf("handshake: %s is %q, want %q", name, got, want)
@@ -126,7 +129,7 @@ func (c *client) wantEstablished() {
 	c.id = id
 }
 
-// Opcodes, and the bit of a last frame (RFC 6455, section 5.2).
+// Opcodes, and the bits of a last and of a compressed frame (RFC 6455, section 5.2).
 const (
 	opContinuation = 0x0
 	opText         = 0x1
@@ -135,6 +138,7 @@ const (
 	opPing         = 0x9
 	opPong         = 0xa
 	fin            = 0x80
+	rsv1           = 0x40 // compressed (RFC 7692, section 6)
 )
 
 var maskKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
@@ -168,7 +172,7 @@ func closeFrame(code uint16, reason string) []byte {
 // errBadFrame is what a server must never send.
 var errBadFrame = errors.New("fragmented, masked, or with reserved bits")
 
-// read returns the next frame's opcode and payload.
+// read returns the next frame's opcode and payload, inflated if it must be.
 func (c *client) read() (op byte, payload []byte, err error) {
 	if err := c.nc.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return 0, nil, err
@@ -177,7 +181,8 @@ func (c *client) read() (op byte, payload []byte, err error) {
 	if _, err := io.ReadFull(c.br, head[:]); err != nil {
 		return 0, nil, err
 	}
-	if head[0]&0xf0 != fin || head[1]&0x80 != 0 {
+	compressed := c.extensions != "" && head[0] == fin|rsv1|opText
+	if head[0]&0xf0 != fin && !compressed || head[1]&0x80 != 0 {
 		return 0, nil, fmt.Errorf("frame begins with % x: %w", head, errBadFrame)
 	}
 	n := uint64(head[1])
@@ -190,7 +195,11 @@ func (c *client) read() (op byte, payload []byte, err error) {
 	}
 	payload = make([]byte, n)
 	_, err = io.ReadFull(c.br, payload)
-	return head[0] &^ fin, payload, err
+	if compressed && err == nil {
+		c.compressed++
+		payload, err = inflate(payload)
+	}
+	return head[0] & 0xf, payload, err
 }
 
 // message is what the daemon sends.

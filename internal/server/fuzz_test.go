@@ -22,7 +22,10 @@ func FuzzSession(f *testing.F) {
 		join(header(fin|opText, 0x80, 1<<40), maskKey[:]),
 		closeFrame(1000, "bye"),
 		frame(fin|opBinary, "\x00\xff"),
-		frame(fin|opText|0x40, "x"),
+		compressed(`{"event":"pusher:subscribe","data":{"channel":"jobs"}}`),
+		join(frame(rsv1|opText, deflate(`{"event":"pusher:ping"}`)[:7]), frame(fin|opPing, "x"), frame(fin|opContinuation, deflate(`{"event":"pusher:ping"}`)[7:])),
+		frame(fin|rsv1|opText, "\x01\x02\x00\xfd\xff{}\x00"),
+		frame(fin|rsv1|opText, "\xf2\x00\x11\x00\x00"),
 		{fin | opText},
 		[]byte("GET / HTTP/1.1\r\n\r\n"),
 	} {
@@ -32,7 +35,7 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte(`{"event":"pusher:subscribe","data":{"channel":"jobs"}}`), true)
 	f.Add([]byte("\xff\xfe"), true)
 
-	d := start(f)
+	d := start(f, compression)
 	witness := d.connect(f)
 	witness.subscribe("jobs")
 	f.Fuzz(func(t *testing.T, sent []byte, asText bool) {

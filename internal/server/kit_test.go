@@ -43,9 +43,11 @@ const patience = 20 * time.Second
 type daemon struct {
 	*server.Server
 	path string
-	reg  *prometheus.Registry
-	log  *logs
-	http *http.Client
+	// extensions is the answer to clients that offer compression.
+	extensions string
+	reg        *prometheus.Registry
+	log        *logs
+	http       *http.Client
 	// served gives what Serve returned.
 	served chan error
 	panics bool // they are expected
@@ -80,6 +82,9 @@ func start(t testing.TB, change ...func(*config.Config)) *daemon {
 		t.Fatal(err)
 	}
 	go func() { d.served <- d.Serve() }()
+	if cfg.App.Compression {
+		d.extensions = withoutTakeover
+	}
 
 	transport := &http.Transport{}
 	d.http = &http.Client{Transport: transport, Timeout: patience}

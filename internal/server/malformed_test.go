@@ -16,10 +16,11 @@ type attack struct {
 }
 
 // survive plays attacks against one daemon. Each time another client goes on
-// getting events, and new clients are served.
-func survive(t *testing.T, attacks map[string]attack) {
+// getting events, and new clients are served. change is what the daemon's
+// configuration needs besides.
+func survive(t *testing.T, attacks map[string]attack, change ...func(*config.Config)) {
 	t.Helper()
-	d := start(t, func(c *config.Config) { c.App.MaxMessageSize = maxMessage })
+	d := start(t, append(change, func(c *config.Config) { c.App.MaxMessageSize = maxMessage })...)
 	witness := d.connect(t)
 	witness.subscribe("jobs")
 	for name, attack := range attacks {

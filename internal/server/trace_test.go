@@ -31,3 +31,26 @@ func TestTraceMasks(t *testing.T) {
 		}
 	}
 }
+
+// TestTraceInflates: what goes out compressed, and comes in so, is printed as
+// the text that it is.
+func TestTraceInflates(t *testing.T) {
+	t.Parallel()
+	d := start(t, compression, func(c *config.Config) { c.Debug = true })
+	c := d.connect(t)
+	c.write(compressed(c.subscription("private-a", "")))
+	c.next()
+	d.publish(t, "private-a", "e", `{"secret":"hush","list":[`+large(1000)+`0],"note":"plain"}`)
+	c.next()
+	if c.compressed != 1 {
+		t.Errorf("%d messages were compressed", c.compressed)
+	}
+	eventually(t, func() bool { return strings.Contains(d.log.String(), "plain") }, d.log.String)
+	log := d.log.String()
+	if !strings.Contains(log, "pusher:subscribe") || !strings.Contains(log, "title") {
+		t.Errorf("a message is missing in %s", log)
+	}
+	if strings.Contains(log, "hush") {
+		t.Error("a secret was printed")
+	}
+}

@@ -3,7 +3,9 @@ package socket
 import (
 	"bufio"
 	"bytes"
+	stdflate "compress/flate"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,11 +13,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+	"github.com/klauspost/compress/flate"
 )
 
 // heard is what came of a client's bytes.
@@ -27,10 +31,10 @@ type heard struct {
 const testLimit = 1000 // bytes of a message
 
 // byUs reads a stream in pieces of the given sizes, again and again.
-func byUs(stream []byte, pieces ...int) heard {
+func byUs(stream []byte, deflates bool, pieces ...int) heard {
 	var h heard
 	f := &Flusher{wake: make(chan struct{}, 1)}
-	c := &Conn{flusher: f, limits: &Limits{MaxMessageSize: testLimit}, handler: &h}
+	c := &Conn{flusher: f, limits: &Limits{MaxMessageSize: testLimit}, handler: &h, deflates: deflates}
 	for i := 0; len(stream) > 0; i++ {
 		n := min(max(pieces[i%len(pieces)], 1), len(stream))
 		c.receive(bytes.Clone(stream[:n]))
@@ -56,7 +60,7 @@ func (h *heard) End(*Reason)         {}
 
 // byLibrary is what github.com/coder/websocket makes of a stream, with this
 // package's own rules, which the library leaves to its users.
-func byLibrary(stream []byte) heard {
+func byLibrary(stream []byte, deflates bool) heard {
 	var h heard
 	wire := &wire{stream: bytes.NewReader(stream)}
 	w := &hijacked{httptest.NewRecorder(), wire}
@@ -67,7 +71,12 @@ func byLibrary(stream []byte) heard {
 	} {
 		r.Header.Set(name, value)
 	}
-	c, err := websocket.Accept(w, r, nil)
+	options := &websocket.AcceptOptions{}
+	if deflates {
+		r.Header.Set("Sec-WebSocket-Extensions", "permessage-deflate")
+		options.CompressionMode = websocket.CompressionNoContextTakeover
+	}
+	c, err := websocket.Accept(w, r, options)
 	if err != nil {
 		panic(err)
 	}
@@ -122,7 +131,7 @@ type wire struct {
 func (w *wire) Read(b []byte) (int, error) {
 	n, err := w.stream.Read(b)
 	if err != nil {
-		err = io.ErrUnexpectedEOF // which ends a message, too
+		err = io.ErrClosedPipe // io.EOF could be the end of a message
 	}
 	return n, err
 }
@@ -142,9 +151,10 @@ func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // check compares the two, and what we make of the stream in pieces.
-func check(t *testing.T, stream []byte, pieces ...int) {
+func check(t *testing.T, stream []byte, deflates bool, pieces ...int) {
 	t.Helper()
-	got, want := byUs(stream, len(stream)), byLibrary(stream)
+	known := agreed(stream, deflates)
+	got, want := byUs(known, deflates, len(known)), byLibrary(known, deflates)
 	// The library waits for the whole of what is too large, and answers neither
 	// a frame without a mask nor an impossible length.
 	early := want.close == 0 && (got.close == int(ReasonTooBig.Code) || got.close == int(ReasonUnmasked.Code))
@@ -152,11 +162,73 @@ func check(t *testing.T, stream []byte, pieces ...int) {
 		want.close = got.close
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Fatalf("% x:\ngot  %.300q\nwant %.300q", stream, fmt.Sprint(got), fmt.Sprint(want))
+		t.Fatalf("% x:\ngot  %.300q\nwant %.300q", known, fmt.Sprint(got), fmt.Sprint(want))
 	}
-	if again := byUs(stream, pieces...); fmt.Sprint(again) != fmt.Sprint(got) {
+	got = byUs(stream, deflates, len(stream))
+	if again := byUs(stream, deflates, pieces...); fmt.Sprint(again) != fmt.Sprint(got) {
 		t.Fatalf("% x:\nin pieces of %v %.300q\nat once          %.300q", stream, pieces, fmt.Sprint(again), fmt.Sprint(got))
 	}
+}
+
+// agreed is the stream up to the first message that the library reads in another
+// way. It takes control frames with a length in more bytes than need be. It
+// inflates before a message is complete, takes one that is cut off or was too
+// large while it was compressed, and confuses messages once one has a block
+// marked as final.
+func agreed(stream []byte, deflates bool) []byte {
+	var begin int
+	var message []byte // compressed, so far
+	var compressed bool
+	for rest := stream; ; {
+		h, reason := parseHeader(rest)
+		if reason != nil && h.isControl() && h.fin && rest[1]&0x7f > 125 {
+			return stream[:len(stream)-len(rest)]
+		}
+		if reason != nil || h.size == 0 {
+			return stream
+		}
+		if !h.isControl() && h.opcode != opcodeContinuation {
+			begin, message, compressed = len(stream)-len(rest), nil, deflates && h.deflated
+		}
+		part := compressed && !h.isControl()
+		if len(rest)-h.size < h.length {
+			if part {
+				return stream[:begin]
+			}
+			return stream
+		}
+		if part {
+			payload := bytes.Clone(rest[h.size : h.size+h.length])
+			unmask(payload, h.mask)
+			message = append(message, payload...)
+			size, open, ends := inflates(message)
+			single := h.fin && h.opcode != opcodeContinuation
+			if !open || h.fin && !ends || len(message) > testLimit || !single && size > testLimit {
+				return stream[:begin]
+			}
+		}
+		rest = rest[h.size+h.length:]
+	}
+}
+
+// flushed is what senders leave out (RFC 7692, section 7.2.1).
+const flushed = "\x00\x00\xff\xff"
+
+// inflates tells the size of a message when inflated, whether more could
+// follow, and whether it could end here.
+func inflates(message []byte) (size int, open, ends bool) {
+	read := func(end string) ([]byte, error) {
+		return io.ReadAll(stdflate.NewReader(io.MultiReader(bytes.NewReader(message), strings.NewReader(end))))
+	}
+	text, err := read(flushed)
+	ended, errEnded := read(flushed + "\x01\x00\x00\xff\xff")
+	return len(text), errors.Is(err, io.ErrUnexpectedEOF), errEnded == nil && bytes.Equal(text, ended)
+}
+
+func deflated(message []byte) []byte {
+	var b bytes.Buffer
+	_ = flate.StatelessDeflate(&b, message, false, nil) // a bytes.Buffer takes everything
+	return bytes.TrimSuffix(b.Bytes(), []byte(flushed))
 }
 
 // clientFrame is a frame as clients send them.
@@ -182,7 +254,8 @@ func TestInput(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 8))
 	firsts := []byte{0x81, 0x81, 0x81, 0x01, 0x00, 0x80, 0x89, 0x8a}
 	rare := []byte{0x88, 0x82, 0xc1, 0x09, 0x83, 0x8b, 0xff}
-	for range 20_000 {
+	for i := range 20_000 {
+		deflates := i%4 == 0
 		var stream []byte
 		for range rnd.IntN(6) {
 			first := firsts[rnd.IntN(len(firsts))]
@@ -196,23 +269,45 @@ func TestInput(t *testing.T) {
 			if first == 0x88 && rnd.IntN(4) > 0 {
 				payload = append(binary.BigEndian.AppendUint16(nil, uint16(rnd.IntN(5100))), "bye"...)
 			}
-			frame := clientFrame(first, payload, [4]byte{1, 2, byte(rnd.IntN(256)), 4})
+			mask := [4]byte{1, 2, byte(rnd.IntN(256)), 4}
+			frame := clientFrame(first, payload, mask)
+			if deflates && rnd.IntN(2) == 0 {
+				frame = compressedMessage(rnd, payload, mask)
+			}
 			if rnd.IntN(50) == 0 {
 				frame[1] &= 0x7f
 			}
 			stream = append(stream, frame...)
 		}
 		stream = stream[:len(stream)-min(rnd.IntN(40), len(stream))*rnd.IntN(2)]
-		check(t, stream, rnd.IntN(3), rnd.IntN(20), rnd.IntN(300))
+		check(t, stream, deflates, rnd.IntN(3), rnd.IntN(20), rnd.IntN(300))
 	}
 }
 
+// compressedMessage is a message in one frame or in two, with a ping between.
+func compressedMessage(rnd *rand.Rand, message []byte, mask [4]byte) []byte {
+	payload := deflated(message)
+	if rnd.IntN(2) == 0 {
+		return clientFrame(0xc1, payload, mask)
+	}
+	n := rnd.IntN(len(payload) + 1)
+	return slices.Concat(
+		clientFrame(0x41, payload[:n], mask), clientFrame(0x89, []byte("between"), mask), clientFrame(0x80, payload[n:], mask))
+}
+
 func FuzzInput(f *testing.F) {
-	f.Add(clientFrame(0x81, []byte("hello"), [4]byte{1, 2, 3, 4}), 3)
-	f.Add(slices.Concat(clientFrame(0x01, []byte("hel"), [4]byte{}), clientFrame(0x89, []byte("ping"), [4]byte{9}), clientFrame(0x80, []byte("lo"), [4]byte{})), 1)
-	f.Add(clientFrame(0x88, []byte("\x03\xe8bye"), [4]byte{}), 2)
-	f.Add([]byte{0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}, 4)
-	f.Fuzz(func(t *testing.T, stream []byte, piece int) { check(t, stream, piece) })
+	hello := deflated([]byte("hello hello hello"))
+	for _, deflates := range []bool{false, true} {
+		f.Add(clientFrame(0x81, []byte("hello"), [4]byte{1, 2, 3, 4}), deflates, 3)
+		f.Add(slices.Concat(clientFrame(0x01, []byte("hel"), [4]byte{}), clientFrame(0x89, []byte("ping"), [4]byte{9}), clientFrame(0x80, []byte("lo"), [4]byte{})), deflates, 1)
+		f.Add(clientFrame(0x88, []byte("\x03\xe8bye"), [4]byte{}), deflates, 2)
+		f.Add([]byte{0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}, deflates, 4)
+		f.Add(slices.Concat(clientFrame(0xc1, hello, [4]byte{1, 2, 3, 4}), clientFrame(0x41, hello[:4], [4]byte{}), clientFrame(0x80, hello[4:], [4]byte{})), deflates, 5)
+		f.Add(clientFrame(0xc1, []byte("\x01\x02\x00\xfd\xff{}\x00"), [4]byte{}), deflates, 1)
+		f.Add([]byte{0xc1, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}, deflates, 4)
+		f.Add(clientFrame(0xc1, deflated(make([]byte, 2*testLimit)), [4]byte{}), deflates, 7)
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, deflates bool, piece int) { check(t, stream, deflates, piece) })
 }
 
 // TestInputKeepsNothing: between messages a connection holds no memory for

@@ -43,6 +43,14 @@ export async function openWindow(browser, url, userId, { port, ...options } = {}
   const problems = [];
   page.on('pageerror', (error) => problems.push(error.message));
 
+  // What was agreed on with the server in the last handshake; Playwright doesn't tell.
+  let extensions;
+  const network = await context.newCDPSession(page);
+  await network.send('Network.enable');
+  network.on('Network.webSocketHandshakeResponseReceived', ({ response: { headers } }) => {
+    extensions = new Headers(headers).get('Sec-WebSocket-Extensions');
+  });
+
   /** The channels that the server confirmed, for each WebSocket in turn. */
   const sockets = [];
   page.on('websocket', (socket) => {
@@ -64,11 +72,12 @@ export async function openWindow(browser, url, userId, { port, ...options } = {}
     job,
     /** What the connection in use, the last one opened, is subscribed to. */
     subscribed: () => [...(sockets.at(-1) ?? [])].sort(),
+    extensions: () => extensions,
     live: () => page.locator('#connection[data-state="connected"]').waitFor(),
     balance: () => page.locator('#balance').textContent(),
-    async post(title, budget) {
+    async post(title, budget, description = 'As agreed on the phone.') {
       await page.getByLabel('Title').fill(title);
-      await page.getByLabel('Description').fill('As agreed on the phone.');
+      await page.getByLabel('Description').fill(description);
       await page.getByLabel('Budget').fill(String(budget));
       await page.getByRole('button', { name: 'Post job' }).click();
     },

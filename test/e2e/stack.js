@@ -19,8 +19,9 @@ export function build(dir) {
 /**
  * Starts everything that the marketplace needs: redis-server, the API and the
  * daemon; and a proxy in front of the daemon for the windows that ask for it.
+ * @param {object} [settings] further environment variables of the daemon
  */
-export async function startStack() {
+export async function startStack(settings) {
   const dir = mkdtempSync(join(tmpdir(), 'broadcastd-e2e-'));
   const undo = [() => rmSync(dir, { recursive: true, force: true })];
   const stop = async () => {
@@ -58,6 +59,7 @@ export async function startStack() {
           BROADCASTD_APP_ID: 'app-id',
           BROADCASTD_APP_KEY: 'app-key',
           BROADCASTD_APP_SECRET: 'app-secret',
+          ...settings,
         },
         ready: async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok,
       });
@@ -65,7 +67,13 @@ export async function startStack() {
     await startDaemon();
     undo.push(() => daemon.stop());
 
-    return { url, proxy, startDaemon, stopDaemon: () => daemon.stop(), stop };
+    /** Bytes that the daemon has sent to browsers. */
+    const sentBytes = async () => {
+      const [, admin] = daemon.output().match(/msg=listening .*admin=(\S+)/);
+      const text = await (await fetch(`http://${admin}/metrics`)).text();
+      return Number(text.match(/^broadcastd_sent_bytes_total (\S+)$/m)[1]);
+    };
+    return { url, proxy, startDaemon, stopDaemon: () => daemon.stop(), sentBytes, stop };
   } catch (error) {
     await stop();
     throw error;

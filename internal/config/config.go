@@ -18,6 +18,9 @@ type Config struct {
 	Path string `yaml:"path"`
 	// MaxRequestSize bounds the body of an HTTP API request, in bytes.
 	MaxRequestSize int `yaml:"max_request_size" kind:"size"`
+	// Gather is how long a channel with hundreds of subscribers waits after an
+	// event, so that those that come meanwhile leave together. 0: it doesn't.
+	Gather time.Duration `yaml:"gather"`
 	// ShutdownTimeout bounds the time from SIGTERM to the end.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
 	// ShutdownCloseCode is what clients are closed with then: 4200, on which

@@ -9,6 +9,7 @@ func Default() Config {
 		Host:              "0.0.0.0",
 		Port:              8080,
 		MaxRequestSize:    1 << 20,
+		Gather:            20 * time.Millisecond,
 		ShutdownCloseCode: 4200,
 		ShutdownTimeout:   10 * time.Second,
 		Log:               Log{Level: "info", Format: "text"},

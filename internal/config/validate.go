@@ -74,6 +74,9 @@ func (v *validator) path(path, value string) {
 	}
 }
 
+// maxGather is a delay that people notice.
+const maxGather = time.Second
+
 func (v *validator) listeners(c *Config) {
 	if _, err := netip.ParseAddr(c.Host); err != nil && (c.Host == "" || strings.ContainsAny(c.Host, ":/[]@ ")) {
 		v.fail("host", "%s is not an address or host name without a port", quote(c.Host))
@@ -85,6 +88,9 @@ func (v *validator) listeners(c *Config) {
 		v.path("path", c.Path)
 	}
 	v.atLeast("max_request_size", c.MaxRequestSize, 1)
+	if c.Gather < 0 || c.Gather > maxGather {
+		v.fail("gather", "%s is not between 0s (write each event at once) and %s", c.Gather, maxGather)
+	}
 	v.positive("shutdown_timeout", c.ShutdownTimeout)
 	if c.ShutdownCloseCode != 4100 && c.ShutdownCloseCode != 4200 {
 		v.fail("shutdown_close_code", "%d is neither 4200 (clients reconnect at once) nor 4100 (after a second)", c.ShutdownCloseCode)

@@ -89,7 +89,7 @@ func New(o Options) (_ *Server, err error) {
 	}
 	s.metrics = newMetrics(o.Registry, o.Version)
 
-	opts := socket.Options{Hooks: socket.Hooks{Written: s.metrics.written}}
+	opts := socket.Options{Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written}}
 	if o.Config.Debug {
 		opts.Hooks.Trace = s.traceOut
 	}

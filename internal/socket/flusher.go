@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,9 +36,7 @@ type Flusher struct {
 	swept    int  // index into conns at which the next sweep goes on
 	touched  []*Conn
 	watched  []*Conn
-	slicing  []*topic // those with pending broadcasts, in the order of their turns
-	latest   uint64   // number of the latest broadcast that became pending
-	lacking  [][]broadcast
+	large    large
 	received []int64 // of the events that are given out in this round
 	spare    [][]protocol.Frame
 	scratch  []byte
@@ -85,9 +82,6 @@ const (
 	// maxBatch bounds what is copied together for one system call; what is
 	// larger is written by itself.
 	maxBatch = 64 << 10
-	// sliceSize is how many of a topic's connections get what is pending before
-	// the inbox is looked at again.
-	sliceSize = 512
 )
 
 func newFlusher(number int, poller *poller, o Options) *Flusher {
@@ -100,6 +94,7 @@ func newFlusher(number int, poller *poller, o Options) *Flusher {
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
 		topics:  make(topics),
+		large:   newLarge(o),
 		scratch: make([]byte, 0, maxBatch),
 	}
 	go f.run()
@@ -165,6 +160,7 @@ func (f *Flusher) run() {
 	for {
 		select {
 		case <-f.wake:
+		case <-f.large.alarm.C:
 		case <-ticker.C:
 			f.tick()
 		case <-f.stop:
@@ -197,9 +193,14 @@ func (f *Flusher) round() bool {
 	f.turn.Lock()
 	defer f.turn.Unlock()
 	n := f.workOff()
+	f.resume()
 	f.slice()
 	f.told()
-	return n > 0 || len(f.slicing) > 0
+	if n > 0 || len(f.large.slicing) > 0 {
+		return true
+	}
+	f.large.rest()
+	return false
 }
 
 // workOff does what the inbox holds now, and returns how many items that were.
@@ -249,7 +250,7 @@ func (f *Flusher) do(w *work) {
 	case opJoin:
 		f.enqueue(c, w.frame)
 		if c.state == open {
-			f.topics.join(w.topic, c, f.latest)
+			f.topics.join(w.topic, c, f.large.latest)
 		}
 	case opLeave:
 		f.giveLacking(c)
@@ -298,111 +299,6 @@ func (f *Flusher) doKilled(w *work, reason *Reason) {
 func (f *Flusher) attach(c *Conn) {
 	c.index = len(f.conns)
 	f.conns = append(f.conns, c)
-}
-
-// broadcast gives a frame to a topic's connections: at once if they are few,
-// otherwise in slices, between which other work is done.
-func (f *Flusher) broadcast(w *work) {
-	b := broadcast{frame: protocol.Shared{Frame: w.frame, Deflated: w.deflated}, except: w.except, received: w.received}
-	t := f.topics[w.topic]
-	if t == nil {
-		f.gave(b)
-		return
-	}
-	if len(t.pending) == 0 && len(t.entries) <= sliceSize {
-		// From the end: a connection that turns out to be too slow leaves the
-		// topic, and the last one takes its place.
-		for _, e := range slices.Backward(t.entries) {
-			f.giveLacking(e.conn)
-			f.give(e.conn, &b)
-			f.touch(e.conn)
-		}
-		f.gave(b)
-		return
-	}
-	f.latest++
-	b.number = f.latest
-	t.pending = append(t.pending, b)
-	if len(t.pending) == 1 {
-		t.beginPass()
-		f.slicing = append(f.slicing, t)
-	}
-}
-
-// slice gives what is pending to some of a large topic's connections, and
-// writes it while they are in the processor's cache. The next large topic has
-// the next turn.
-func (f *Flusher) slice() {
-	if len(f.slicing) == 0 {
-		return
-	}
-	t := f.slicing[0]
-	for n := 0; n < sliceSize && t.at > 0; n++ {
-		t.at--
-		c := t.entries[t.at].conn
-		f.giveLacking(c)
-		if !c.blocked {
-			f.flush(c)
-		}
-	}
-	if t.at == 0 {
-		for _, b := range t.endPass() {
-			f.gave(b)
-		}
-	}
-	copy(f.slicing, f.slicing[1:])
-	f.slicing[len(f.slicing)-1] = t
-	switch {
-	case len(t.pending) == 0:
-		f.slicing = slices.Delete(f.slicing, len(f.slicing)-1, len(f.slicing))
-	case t.at == 0:
-		t.beginPass()
-	}
-}
-
-// giveLacking gives a connection all that it hasn't got yet of the topics that
-// are given out in slices, in the order in which it was broadcast. So what
-// overtakes a large broadcast overtakes nothing on this connection.
-func (f *Flusher) giveLacking(c *Conn) {
-	if len(f.slicing) == 0 {
-		return
-	}
-	for _, p := range c.places {
-		if len(p.topic.pending) == 0 {
-			continue
-		}
-		e := &p.topic.entries[p.entry]
-		if lacking := p.topic.lacking(e); len(lacking) > 0 {
-			e.got = lacking[len(lacking)-1].number
-			f.lacking = append(f.lacking, lacking)
-		}
-	}
-	for len(f.lacking) > 0 {
-		first := 0
-		for i, l := range f.lacking {
-			if l[0].number < f.lacking[first][0].number {
-				first = i
-			}
-		}
-		f.give(c, &f.lacking[first][0])
-		if f.lacking[first] = f.lacking[first][1:]; len(f.lacking[first]) == 0 {
-			f.lacking = slices.Delete(f.lacking, first, first+1)
-		}
-	}
-}
-
-func (f *Flusher) give(c *Conn, b *broadcast) {
-	if c.id != b.except && f.put(c, b.frame.For(c.deflates)) {
-		f.delivered.Add(1)
-	}
-}
-
-// gave notes that everybody has been given a broadcast.
-func (f *Flusher) gave(b broadcast) {
-	f.pending.Add(-int64(len(b.frame.Frame)))
-	if b.received != 0 {
-		f.received = append(f.received, b.received)
-	}
 }
 
 // enqueue puts a frame into a connection's outbox, behind what was broadcast

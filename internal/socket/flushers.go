@@ -24,7 +24,10 @@ type Options struct {
 	// Shortest is the shortest ping interval or pong timeout in use, which
 	// decides how often connections are looked at. 0 means a minute.
 	Shortest time.Duration
-	Hooks    Hooks
+	// Gather is how long a channel with many connections waits after it was
+	// written to, so that what comes meanwhile leaves together. 0: it doesn't.
+	Gather time.Duration
+	Hooks  Hooks
 }
 
 // sweep is a quarter of the shortest interval, and at most 5 s.

@@ -46,7 +46,7 @@ func (*memory) release()          {}
 func newTestFlusher() *Flusher {
 	return &Flusher{
 		hooks: Hooks{Written: func(time.Duration) {}}, wake: make(chan struct{}, 1),
-		topics: make(topics), scratch: make([]byte, 0, maxBatch),
+		topics: make(topics), large: newLarge(Options{Count: 2}), scratch: make([]byte, 0, maxBatch),
 	}
 }
 
@@ -203,6 +203,54 @@ func TestPassesGather(t *testing.T) {
 	}
 	if got := f.delivered.Load(); got != 4*4*sliceSize {
 		t.Errorf("%d deliveries", got)
+	}
+}
+
+// TestGather lets what is broadcast to a large topic soon after a pass leave
+// together, but not behind what a connection gets otherwise, and not if much
+// waits.
+func TestGather(t *testing.T) {
+	f := newTestFlusher()
+	f.large.gather = time.Hour
+	for i := range sliceSize {
+		f.attachTest(i, &memory{}).Join(1, text("joined"))
+	}
+	rounds := func() {
+		for f.round() {
+		}
+	}
+	rounds()
+	first, last := f.conns[0].link.(*memory), f.conns[sliceSize-1].link.(*memory)
+	send := func(frame protocol.Frame) {
+		f.push(work{op: opBroadcast, topic: 1, frame: frame})
+		rounds()
+	}
+	ends := func(m *memory, frames ...protocol.Frame) bool {
+		var want []byte
+		for _, frame := range frames {
+			want = append(want, frame...)
+		}
+		return bytes.HasSuffix(m.got, want)
+	}
+	a, b, c, d := text("a"), text("b"), text("c"), text("d")
+	if send(a); !ends(first, a) || !ends(last, a) {
+		t.Fatal("the first broadcast waits")
+	}
+	send(b)
+	if send(c); !ends(first, a) || !ends(last, a) {
+		t.Fatal("what came soon after a pass didn't wait")
+	}
+	f.conns[0].Send(d)
+	if rounds(); !ends(first, a, b, c, d) || !ends(last, a) {
+		t.Errorf("one got %q, another %q", first.got, last.got)
+	}
+	f.large.held[0].due = 1 // long ago
+	if rounds(); !ends(first, a, b, c, d) || !ends(last, a, b, c) {
+		t.Errorf("at last one got %q, another %q", first.got, last.got)
+	}
+	much := text(strings.Repeat("x", maxPending))
+	if send(much); !ends(last, much) {
+		t.Error("much waits")
 	}
 }
 

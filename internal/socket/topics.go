@@ -16,9 +16,10 @@ type topic struct {
 	// A large topic's broadcasts are given out in passes over its entries, from
 	// the last to the first, one slice after another. Each entry gets all that
 	// it lacks, so a pass may begin with one broadcast and end with several.
-	pending []broadcast
-	begun   uint64 // number of the latest when the pass began
-	at      int    // entries from here on have had their turn
+	pending    []broadcast
+	due, began int64  // when the next pass may begin, and the last one did, on clock()
+	begun      uint64 // number of the latest when it did
+	at         int    // entries from here on have had their turn
 }
 
 // broadcast is a frame for all connections in a topic but one.
@@ -98,7 +99,9 @@ func (ts topics) drop(c *Conn, slot int) {
 	}
 }
 
-func (t *topic) beginPass() { t.at, t.begun = len(t.entries), t.pending[len(t.pending)-1].number }
+func (t *topic) beginPass(now int64) {
+	t.began, t.at, t.begun = now, len(t.entries), t.pending[len(t.pending)-1].number
+}
 
 // endPass removes from pending what everybody has got by now, and returns it.
 func (t *topic) endPass() []broadcast {

@@ -35,7 +35,7 @@ func TestKilledFlusherDropsItsBacklog(t *testing.T) {
 	client, server := net.Pipe()
 	defer client.Close()
 	link := &netLink{nc: server}
-	f := &Flusher{topics: make(topics), hooks: Hooks{Written: func(time.Duration) {}}}
+	f := newTestFlusher()
 	limits := generous()
 	c := &Conn{id: 1, link: link, flusher: f, limits: &limits}
 	for _, w := range []work{{op: opAttach, conn: c, frame: text("a")}, {op: opJoin, conn: c, topic: 1, frame: text("b")}} {

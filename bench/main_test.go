@@ -29,7 +29,7 @@ func TestScenarios(t *testing.T) {
 		churnRounds: 3, perRound: 10, curve: sizes{2, 20}, loops: 2,
 		plot: filepath.Join(t.TempDir(), "plot.svg"),
 	}
-	chosen, err := choose("connect,memory,churn,redis,http,fanout,saturate,single,direct,slow,curve")
+	chosen, err := choose("all")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,8 @@ type Hooks struct {
 
 // Options configure Flushers.
 type Options struct {
-	// Count is how many; 0 means one for each processor that Go may use.
+	// Count is how many; 0 means one for every two processors that Go may use:
+	// the others read, decode events and serve requests meanwhile.
 	Count int
 	// Shortest is the shortest ping interval or pong timeout in use, which
 	// decides how often connections are looked at. 0 means a minute.
@@ -48,7 +49,7 @@ type Flushers struct {
 // each.
 func NewFlushers(o Options) (*Flushers, error) {
 	if o.Count == 0 {
-		o.Count = runtime.GOMAXPROCS(0)
+		o.Count = max(runtime.GOMAXPROCS(0)/2, 1)
 	}
 	if o.Hooks.Written == nil {
 		o.Hooks.Written = func(time.Duration) {}

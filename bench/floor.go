@@ -18,14 +18,15 @@ type floor struct {
 	frames io.WriteCloser
 }
 
-// startFloor returns the program as a target with n clients. stop ends it.
-func (b *bench) startFloor(ctx context.Context, n int) (t *target, stop func(), err error) {
+// startFloor returns the program as a target with n clients, all of which get
+// each event; or, with "turns", one after the other. stop ends it.
+func (b *bench) startFloor(ctx context.Context, n int, turns ...string) (t *target, stop func(), err error) {
 	if b.floor == "" {
 		if b.floor, err = build(ctx, b.dir, "broadcastd/bench/floor"); err != nil {
 			return nil, nil, err
 		}
 	}
-	f := &floor{cmd: exec.CommandContext(ctx, b.floor, strconv.Itoa(n))}
+	f := &floor{cmd: exec.CommandContext(ctx, b.floor, append([]string{strconv.Itoa(n)}, turns...)...)}
 	if f.frames, err = f.cmd.StdinPipe(); err != nil {
 		return nil, nil, err
 	}

@@ -3,8 +3,9 @@
 // daemon takes beyond that is its own overhead.
 //
 // It takes the number of clients, prints its address, accepts them, prints
-// "ready" and then writes to all of them whatever comes on its standard input:
-// frames, each behind its length in four bytes. It ends with its input.
+// "ready" and then writes whatever comes on its standard input: frames, each
+// behind its length in four bytes. Each goes to all clients or, with a second
+// argument "turns", to one after the other. It ends with its input.
 package main
 
 import (
@@ -28,9 +29,10 @@ func main() {
 }
 
 func run(args []string, frames io.Reader, stdout io.Writer) error {
-	if len(args) != 1 {
-		return errors.New("say for how many clients")
+	if len(args) == 0 || len(args) > 2 || len(args) == 2 && args[1] != "turns" {
+		return errors.New("say for how many clients, and perhaps turns")
 	}
+	turns := len(args) == 2
 	n, err := strconv.Atoi(args[0])
 	if err != nil {
 		return err
@@ -40,7 +42,7 @@ func run(args []string, frames io.Reader, stdout io.Writer) error {
 		return err
 	}
 	r := bufio.NewReader(frames)
-	for {
+	for i := 0; ; i = (i + 1) % n {
 		frame, err := next(r)
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -48,7 +50,11 @@ func run(args []string, frames io.Reader, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		for _, fd := range clients {
+		to := clients
+		if turns {
+			to = clients[i : i+1]
+		}
+		for _, fd := range to {
 			if err := writeAll(fd, frame); err != nil {
 				return fmt.Errorf("writing to a client: %w", err)
 			}

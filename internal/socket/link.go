@@ -12,8 +12,8 @@ import (
 // (fdLink); everything else, TLS for example, is a net.Conn with goroutines
 // (netLink).
 type link interface {
-	// start lets c get what the client sends, until the link is cut.
-	start(c *Conn) error
+	// start lets the connection get what the client sends, until the link is cut.
+	start() error
 	// write takes what it can without waiting. If that isn't all, the error is
 	// errWouldBlock, and the connection's flusher gets an opWritable later.
 	// Other errors mean that the link is broken.
@@ -46,7 +46,8 @@ const maxWrite = 64 << 10
 // readBuffer is what reading a netLink takes, in bytes.
 const readBuffer = 2 << 10
 
-func (l *netLink) start(c *Conn) error {
+func (l *netLink) start() error {
+	c := l.conn
 	go func() {
 		defer c.end()
 		buf := make([]byte, readBuffer)

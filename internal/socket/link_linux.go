@@ -18,6 +18,7 @@ import (
 type fdLink struct {
 	poller *poller
 	fd     int
+	slot   int32 // in the poller
 }
 
 // newLink takes a connection over.
@@ -40,10 +41,10 @@ func newLink(nc net.Conn, c *Conn) (link, error) {
 		return nil, fmt.Errorf("taking a connection's descriptor: %w", err)
 	}
 	_ = nc.Close() // the socket lives on in ours
-	return &fdLink{poller: c.flusher.poller, fd: own}, nil
+	return c.flusher.poller.link(own, c), nil
 }
 
-func (l *fdLink) start(c *Conn) error { return l.poller.add(l.fd, c) }
+func (l *fdLink) start() error { return l.poller.add(l) }
 
 // write makes a raw system call: one that doesn't block need not tell Go's
 // scheduler.
@@ -58,7 +59,7 @@ func (l *fdLink) write(b []byte) (int, error) {
 		return 0, errno
 	}
 	if int(n) < len(b) {
-		l.poller.awaitWritable(l.fd)
+		l.poller.awaitWritable(l)
 		return int(n), errWouldBlock
 	}
 	return int(n), nil

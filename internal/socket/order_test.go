@@ -36,11 +36,11 @@ func (m *memory) write(b []byte) (int, error) {
 	return n, nil
 }
 
-func (*memory) start(*Conn) error { return nil }
-func (*memory) idle() bool        { return true }
-func (m *memory) finish()         { m.ended = true }
-func (m *memory) cut()            { m.ended = true }
-func (*memory) release()          {}
+func (*memory) start() error { return nil }
+func (*memory) idle() bool   { return true }
+func (m *memory) finish()    { m.ended = true }
+func (m *memory) cut()       { m.ended = true }
+func (*memory) release()     {}
 
 // newTestFlusher is one whose rounds the test runs.
 func newTestFlusher() *Flusher {

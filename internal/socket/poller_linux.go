@@ -21,7 +21,8 @@ type poller struct {
 	done chan struct{}
 
 	mu    sync.Mutex // guards the following
-	conns []*Conn    // by descriptor
+	conns []*Conn    // by slot, which is what an event carries
+	free  []int32    // slots without a connection
 
 	// Owned by run.
 	events [128]unix.EpollEvent
@@ -60,35 +61,43 @@ const (
 	writable = unix.EPOLLOUT
 )
 
-// add begins to read a descriptor.
-func (p *poller) add(fd int, c *Conn) error {
+// link makes the link of c, which isn't read yet.
+func (p *poller) link(fd int, c *Conn) *fdLink {
 	p.mu.Lock()
-	for len(p.conns) <= fd {
-		p.conns = append(p.conns, nil)
+	defer p.mu.Unlock()
+	l := &fdLink{poller: p, fd: fd, slot: int32(len(p.conns))}
+	if n := len(p.free); n > 0 {
+		l.slot, p.free = p.free[n-1], p.free[:n-1]
+		p.conns[l.slot] = c
+	} else {
+		p.conns = append(p.conns, c)
 	}
-	p.conns[fd] = c
-	p.mu.Unlock()
-	err := unix.EpollCtl(p.set, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: readable, Fd: int32(fd)})
-	if err != nil {
-		p.forget(fd)
+	return l
+}
+
+// add begins to read.
+func (p *poller) add(l *fdLink) error {
+	if err := p.control(unix.EPOLL_CTL_ADD, l, readable); err != nil {
+		p.forget(l)
 		return fmt.Errorf("adding a connection to the epoll set: %w", err)
 	}
 	return nil
 }
 
-func (p *poller) forget(fd int) {
+func (p *poller) forget(l *fdLink) {
 	p.mu.Lock()
-	p.conns[fd] = nil
+	p.conns[l.slot] = nil
+	p.free = append(p.free, l.slot)
 	p.mu.Unlock()
 }
 
-// awaitWritable has the flusher told, once, when the descriptor takes more. It
-// does nothing for one that isn't there yet, or no longer: the flusher tries
-// again by itself every so often.
-func (p *poller) awaitWritable(fd int) { p.modify(fd, readable|writable) }
+// awaitWritable has the flusher told, once, when the link takes more. An error
+// means that it isn't read yet, or no longer: the flusher tries again by itself
+// every so often.
+func (p *poller) awaitWritable(l *fdLink) { _ = p.control(unix.EPOLL_CTL_MOD, l, readable|writable) }
 
-func (p *poller) modify(fd int, events uint32) {
-	_ = unix.EpollCtl(p.set, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+func (p *poller) control(op int, l *fdLink, events uint32) error {
+	return unix.EpollCtl(p.set, op, l.fd, &unix.EpollEvent{Events: events, Fd: l.slot})
 }
 
 // stop ends the poller. No connection is left.
@@ -109,7 +118,7 @@ func (p *poller) run() {
 	for p.raw.Read(ready) == nil {
 		p.mu.Lock()
 		for _, e := range p.events[:n] {
-			p.ready = append(p.ready, p.conns[e.Fd])
+			p.ready = append(p.ready, p.conns[e.Fd]) // no other event of this batch is for them
 		}
 		p.mu.Unlock()
 		now := clock()
@@ -135,7 +144,7 @@ func (p *poller) poll(set uintptr) int {
 func (p *poller) serve(c *Conn, events uint32, now int64) {
 	l := c.link.(*fdLink)
 	if events&writable != 0 {
-		p.modify(l.fd, readable)
+		_ = p.control(unix.EPOLL_CTL_MOD, l, readable) // it is there
 		c.flusher.push(work{op: opWritable, conn: c})
 	}
 	if events&^writable == 0 {
@@ -149,7 +158,7 @@ func (p *poller) serve(c *Conn, events uint32, now int64) {
 	if err == nil {
 		return
 	}
-	_ = unix.EpollCtl(p.set, unix.EPOLL_CTL_DEL, l.fd, nil) // it is there
-	p.forget(l.fd)
+	_ = p.control(unix.EPOLL_CTL_DEL, l, 0) // it is there
+	p.forget(l)
 	c.end()
 }

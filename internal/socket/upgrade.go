@@ -48,7 +48,7 @@ func (c *Conn) Start(handler Handler) error {
 		c.in = nil
 		c.receive(early)
 	}
-	if err := c.link.start(c); err != nil {
+	if err := c.link.start(); err != nil {
 		c.flusher.push(work{op: opDetach, conn: c})
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 // the same number.
 type fdLink struct {
 	poller *poller
+	conn   *Conn
 	fd     int
 	slot   int32 // in the poller
 }

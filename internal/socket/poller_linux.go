@@ -65,18 +65,20 @@ const (
 func (p *poller) link(fd int, c *Conn) *fdLink {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := &fdLink{poller: p, fd: fd, slot: int32(len(p.conns))}
+	l := &fdLink{poller: p, conn: c, fd: fd, slot: int32(len(p.conns))}
 	if n := len(p.free); n > 0 {
 		l.slot, p.free = p.free[n-1], p.free[:n-1]
-		p.conns[l.slot] = c
 	} else {
-		p.conns = append(p.conns, c)
+		p.conns = append(p.conns, nil)
 	}
 	return l
 }
 
 // add begins to read.
 func (p *poller) add(l *fdLink) error {
+	p.mu.Lock() // what was done to the connection before is now run's to see
+	p.conns[l.slot] = l.conn
+	p.mu.Unlock()
 	if err := p.control(unix.EPOLL_CTL_ADD, l, readable); err != nil {
 		p.forget(l)
 		return fmt.Errorf("adding a connection to the epoll set: %w", err)

@@ -48,7 +48,9 @@ func (s *Server) warnPlain(source Source, a *app) {
 
 // publish needs an event that passed its check.
 func (s *Server) publish(source Source, a *app, e *protocol.Event, received time.Time) {
-	s.flushers.Wait()
+	if source != SourceClient { // who reads for many clients waits by itself
+		s.flushers.Wait()
+	}
 	if protocol.KindOf(e.Channel).IsEncrypted() && !protocol.LooksEncrypted(e.Data) {
 		s.warnPlain(source, a)
 	}

@@ -368,3 +368,18 @@ func waitFor(t *testing.T, ok func() bool) {
 		}
 	}
 }
+
+// TestReadingGoesOnUnderOverload: while sources wait because more is broadcast
+// than can be written, clients are heard.
+func TestReadingGoesOnUnderOverload(t *testing.T) {
+	ts := newTestServer(t, generous(), nil)
+	ws, c := ts.dial(t)
+	c.flusher.pending.Add(2 * maxPending)
+	defer c.flusher.pending.Add(-2 * maxPending)
+	if err := ws.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, ws); got != "echo hello" {
+		t.Errorf("got %s", got)
+	}
+}

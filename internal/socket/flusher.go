@@ -144,9 +144,17 @@ func (f *Flusher) attend(little bool) {
 	f.rouse()
 }
 
-// wait holds a producer back while there is much to do.
+// wait holds a source of events back while there is much to do.
 func (f *Flusher) wait() {
 	for f.backlog.Load() > maxBacklog || f.pending.Load() > maxPending {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// waitToRead holds a poller back, but only while the inbox itself is long: with
+// one client all others would wait to be heard, and pongs come too late.
+func (f *Flusher) waitToRead() {
+	for f.backlog.Load() > maxBacklog {
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -188,7 +188,7 @@ func (c *Conn) frame(h header, payload []byte) *Reason {
 	case opcodeClose:
 		return c.farewell(payload)
 	case opcodePing:
-		c.flusher.wait() // a flood of pings is read later, too
+		c.flusher.waitToRead() // a flood of pings is read later, too
 		c.Send(protocol.PongFrame(payload))
 		return nil
 	case opcodePong:
@@ -242,7 +242,7 @@ func (c *Conn) handle(text []byte) *Reason {
 	if !utf8.Valid(text) {
 		return ReasonUTF8
 	}
-	c.flusher.wait()
+	c.flusher.waitToRead()
 	if !c.Done() {
 		c.handler.Message(text)
 	}

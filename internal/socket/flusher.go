@@ -134,14 +134,21 @@ func (f *Flusher) attend(little bool) {
 	case 0:
 		return
 	case 1:
-		if little && f.turn.TryLock() {
-			f.workOff()
-			f.told()
-			f.turn.Unlock()
+		if little && f.turn.TryLock() && f.attendNow() {
 			return
 		}
 	}
 	f.rouse()
+}
+
+// attendNow has the turn, and gives it back also if something panics. It reports
+// whether all was done: what it found may have been another source's, and large.
+func (f *Flusher) attendNow() bool {
+	defer f.turn.Unlock()
+	held := len(f.large.held) // the flusher's alarm is set for these
+	f.workOff()
+	f.told()
+	return len(f.large.held) == held
 }
 
 // wait holds a source of events back while there is much to do.
@@ -329,8 +336,7 @@ func (f *Flusher) put(c *Conn, frame protocol.Frame) bool {
 			return false
 		}
 		if c.over(frame) {
-			c.ended.CompareAndSwap(nil, ReasonSlow)
-			f.close(c)
+			f.closeSlow(c)
 			return false
 		}
 	}

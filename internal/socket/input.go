@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 	"sync"
 	"unicode/utf8"
 
@@ -136,7 +137,7 @@ func parseHeader(b []byte) (header, *Reason) {
 		if n>>63 != 0 {
 			return h, ReasonUnmasked
 		}
-		h.length = int(n)
+		h.length = int(min(n, math.MaxInt)) // too much, also where int has 32 bits
 	}
 	h.size = 2 + extended + 4
 	copy(h.mask[:], b[2+extended:])

@@ -32,7 +32,7 @@ type large struct {
 }
 
 func newLarge(o Options) large {
-	l := large{least: max(largeChannel/o.Count, 1), gather: o.Gather, alarm: time.NewTimer(time.Hour)}
+	l := large{least: max(largeChannel/o.Count, 2*few), gather: o.Gather, alarm: time.NewTimer(time.Hour)}
 	l.alarm.Stop()
 	return l
 }

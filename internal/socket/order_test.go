@@ -254,6 +254,28 @@ func TestGather(t *testing.T) {
 	}
 }
 
+// TestAttendLeavesTheLargeToTheFlusher: a source that attends to its own event
+// may find another's, for a large channel, and has the flusher woken for that.
+func TestAttendLeavesTheLargeToTheFlusher(t *testing.T) {
+	f := newTestFlusher()
+	for i := range f.large.least {
+		f.attachTest(i, &memory{}).Join(1, text("joined"))
+	}
+	for f.round() {
+	}
+	<-f.wake
+	f.queue(work{op: opBroadcast, topic: 1, frame: text("a"), received: 1})
+	f.attend(true)
+	select {
+	case <-f.wake:
+	default:
+		t.Error("nobody sees to the large broadcast")
+	}
+	if f.attend(true); len(f.wake) > 0 {
+		t.Error("the flusher is woken for nothing")
+	}
+}
+
 // reader is a link to a client that reads what the kernel has taken, a buffer
 // full between two rounds.
 type reader struct {

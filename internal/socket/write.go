@@ -35,6 +35,7 @@ func (f *Flusher) flush(c *Conn) {
 			return
 		}
 	}
+	c.blocked = false
 	if c.state == closing && c.link.idle() {
 		f.shutDown(c)
 	}
@@ -102,23 +103,28 @@ func (f *Flusher) waits(c *Conn, now int64) bool {
 	return true
 }
 
-// close lets what is waiting be followed by the close frame. A slow client's
-// queue is dropped, so that it may at least get that.
+// close lets what is waiting be followed by the close frame.
 func (f *Flusher) close(c *Conn) {
 	if c.state != open {
 		return
 	}
-	reason := c.ended.Load()
-	if reason == ReasonSlow {
-		c.out.dropQueued(&f.spare)
-	} else {
-		f.giveLacking(c)
-		if c.state != open {
-			return // it was too slow for that
-		}
+	f.giveLacking(c)
+	if c.state == open { // otherwise it was too slow for that
+		f.sayClose(c)
 	}
+}
+
+// closeSlow drops a slow client's queue, so that it may at least get the close
+// frame. If it was to end anyway, the first reason stands.
+func (f *Flusher) closeSlow(c *Conn) {
+	c.ended.CompareAndSwap(nil, ReasonSlow)
+	c.out.dropQueued(&f.spare)
+	f.sayClose(c)
+}
+
+func (f *Flusher) sayClose(c *Conn) {
 	f.seal(c)
-	if reason.Code != 0 {
+	if reason := c.ended.Load(); reason.Code != 0 {
 		frame := protocol.CloseFrame(reason.Code, reason.Text)
 		c.out.push(frame, &f.spare)
 		if f.hooks.Trace != nil {

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bytes"
 	"net"
 	"strings"
 	"testing"
@@ -161,5 +162,52 @@ func TestSteadyClientStays(t *testing.T) {
 	f.watchOver(clock())
 	if c.since != 0 || len(f.watched) != 0 || c.state != open {
 		t.Errorf("a client that has caught up is behind since %d, in state %d", c.since, c.state)
+	}
+}
+
+// TestSlowClientIsClosedForAnotherReason: the event that is given to a client
+// before its close frame may be what it is too slow for.
+func TestSlowClientIsClosedForAnotherReason(t *testing.T) {
+	f, link := newTestFlusher(), &memory{}
+	f.large.gather = time.Hour
+	slow := f.attachTest(0, link)
+	limits := generous()
+	limits.MaxOutbox = 1000
+	slow.limits = &limits
+	slow.Join(1, text("joined"))
+	for i := range sliceSize {
+		f.attachTest(i+1, &memory{}).Join(1, text("joined"))
+	}
+	toAll := func(s string) { f.push(work{op: opBroadcast, topic: 1, frame: text(s)}) }
+	toAll("the next one waits")
+	for f.round() {
+	}
+	link.full = true
+	slow.Send(text(strings.Repeat("a", 500)))
+	slow.Send(text(strings.Repeat("b", 900)))
+	toAll(strings.Repeat("c", 200))
+	slow.Close(ReasonShutdown)
+	for f.round() {
+	}
+	if slow.state != closing || slow.ended.Load() != ReasonShutdown {
+		t.Errorf("state %d, ended for %v", slow.state, slow.ended.Load())
+	}
+}
+
+// TestMissedNotice: a link that took no more, and never told that it does again,
+// is tried, and then written to as before.
+func TestMissedNotice(t *testing.T) {
+	f, link := newTestFlusher(), &memory{}
+	c := f.attachTest(0, link)
+	f.round()
+	link.full = true
+	c.Send(text("waits"))
+	f.round()
+	link.full = false
+	f.watchOver(clock())
+	c.Send(text("doesn't"))
+	f.round()
+	if want := append(text("waits"), text("doesn't")...); !bytes.HasSuffix(link.got, want) {
+		t.Errorf("got %q", link.got)
 	}
 }

@@ -99,15 +99,18 @@ func (ses *session) joinLocked(channel string, member *protocol.Member) {
 		ses.refuseFull(channel)
 		return
 	}
+	if member != nil { // before the client hears that it is in
+		ses.app.present.add(member.UserID, ses)
+	}
 	if err := ses.app.hub.Subscribe(ses.conn, channel, member); err != nil {
+		if member != nil {
+			ses.app.present.remove(member.UserID, ses)
+		}
 		delete(ses.subscriptions, channel)
 		ses.refuse(channel, "full", typeLimit, http.StatusForbidden, err.Error())
 		return
 	}
 	ses.put(channel, &subscription{member: member})
-	if member != nil {
-		ses.app.present.add(member.UserID, ses)
-	}
 }
 
 // full reports whether the client is in as many channels as it may. ses.mu

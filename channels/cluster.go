@@ -1,0 +1,91 @@
+package channels
+
+import (
+	"context"
+	"errors"
+
+	"broadcastd/protocol"
+)
+
+// Cluster is the nodes that serve an app together, as one of them sees it. All
+// have one log: what is published is added to it, and each node delivers what it
+// reads there, the one that added it too. Who is where is decided beside the log,
+// and what comes of it stands in the log.
+//
+// A function that is passed is called once, by another goroutine, in the log's
+// order: what stood in the log before has been delivered to this node's
+// subscribers, and what follows will be to those who subscribe in it. It may take
+// a session's lock. While the log is out of reach, the node goes by what it knows.
+type Cluster interface {
+	// Join counts a subscription, and its member in a presence channel. then gets
+	// the roster as subscription_succeeded carries it, or ErrFull.
+	Join(channel string, m *protocol.Member, then func(presence []byte, err error)) Place
+	// Roster is what Join would give who is in a presence channel already.
+	Roster(channel string) []byte
+	// SignIn counts a connection of a signed-in user.
+	SignIn(userID string) Place
+	// Online tells which of the users are signed in anywhere.
+	Online(userIDs []string, then func(online []string))
+	// Connect counts a connection.
+	Connect() Place
+
+	// Publish returns once Redis has kept the events, or not: ErrAway, or another
+	// error, after which some of them may be delivered all the same.
+	Publish(ctx context.Context, events []protocol.Event) error
+	// Whisper publishes a client event. While the log is out of reach it reaches
+	// this node's subscribers.
+	Whisper(e *protocol.Event)
+	// Terminate closes a user's connections on every node.
+	Terminate(ctx context.Context, userID string) error
+	// CacheMissed tells webhooks of a cache channel that had nothing to give.
+	CacheMissed(channel string)
+	// Kept says that the hub keeps a channel's last event that did not come from
+	// the log.
+	Kept(channel string)
+
+	// Info, Occupied, Users and Connections tell of the whole cluster, as the
+	// methods of the same names tell of a hub.
+	Info(ctx context.Context, channel string) (Info, error)
+	Occupied(ctx context.Context, prefix string) (map[string]Info, error)
+	Users(ctx context.Context, channel string) ([]string, error)
+	Connections(ctx context.Context) (int, error)
+
+	// Leave takes the node out of the cluster, once its sessions are over.
+	Leave(ctx context.Context) error
+}
+
+// Place is what a connection has taken in the cluster.
+type Place interface {
+	// Leave gives it back; a function that waits for it is not called any more,
+	// unless it is about to. A second time, and after an error, it does nothing.
+	Leave()
+}
+
+// ErrAway means that the cluster's log cannot be reached.
+var ErrAway = errors.New("the cluster's Redis is away")
+
+// Node is one app on this node, as its cluster sees it.
+type Node struct {
+	App   string // its id
+	Hub   *Hub
+	Users *Users
+	// Hooks are the app's webhooks; nil: none. One node of a cluster tells them.
+	Hooks Hooks
+
+	MaxMembers        int  // of a presence channel; 0: no limit
+	SubscriptionCount bool // tell subscribers how many they are
+
+	// Deliver hands an event of the log to this node's subscribers. fresh: no
+	// node has counted it yet, since the API itself added it.
+	Deliver func(e *protocol.Event, fresh bool)
+	// Terminate closes a user's connections here.
+	Terminate func(userID string)
+}
+
+// Hooks are webhooks that can be told with an id, by which a receiver knows what
+// it was told before.
+type Hooks interface {
+	// Telling returns what takes one thing that happened. done is called once,
+	// when every webhook has taken it or never will.
+	Telling(id string, done func()) Observer
+}

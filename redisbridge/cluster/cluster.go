@@ -135,6 +135,9 @@ func (p *partition) leave(ctx context.Context) error {
 	if up, _, why := p.state(); !up {
 		return why
 	}
+	if p.solo {
+		return p.savePosition(ctx)
+	}
 	if err := p.save(ctx); err != nil {
 		return err
 	}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"broadcastd/channels"
 	"broadcastd/protocol"
@@ -379,4 +382,67 @@ func (p *partition) lastGapNow() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.lastGap
+}
+
+func TestALogForANodeByItself(t *testing.T) {
+	redis := startRedis(t)
+	add := func(name string) {
+		t.Helper()
+		must(t, redis.Client().Do(context.Background(), "XADD", "test:{app:0}:log", "*", "channel", "jobs", "event", name, "data", "1").Err())
+	}
+	add("before the first start")
+	first := listenAlone(t, redis.URL())
+	add("while it runs")
+	first.hears(t, "before the first start", "while it runs")
+	must(t, first.cluster.Close(t.Context()))
+	first.stop()
+	add("while nothing runs")
+	second := listenAlone(t, redis.URL())
+	second.hears(t, "while nothing runs")
+	redis.Kill()
+	eventually(t, "Redis is away", func() bool { return second.cluster.State() != nil })
+	redis.Restart()
+	add("in a new Redis")
+	second.hears(t, "in a new Redis")
+}
+
+// lone is a node that delivers a log by itself.
+type lone struct {
+	cluster *Cluster
+	events  chan string
+	stop    func()
+}
+
+func listenAlone(t *testing.T, url string) *lone {
+	t.Helper()
+	c, err := New(Options{URL: url, Prefix: "test:", Partitions: 1, Apps: 1, LogLength: 1000,
+		Log: slog.New(slog.NewTextHandler(testWriter{t}, nil)), Registerer: prometheus.NewRegistry()})
+	must(t, err)
+	l := &lone{cluster: c, events: make(chan string, 10)}
+	c.Listen(channels.Node{App: "app", Deliver: func(e *protocol.Event, fresh bool) {
+		if !fresh {
+			t.Error("an API's event isn't fresh")
+		}
+		l.events <- e.Name
+	}})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); c.Run(ctx) }()
+	l.stop = func() { cancel(); <-ended }
+	t.Cleanup(l.stop)
+	return l
+}
+
+func (l *lone) hears(t *testing.T, names ...string) {
+	t.Helper()
+	for _, want := range names {
+		select {
+		case got := <-l.events:
+			if got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		case <-time.After(patience):
+			t.Fatalf("%q never came", want)
+		}
+	}
 }

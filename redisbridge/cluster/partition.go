@@ -23,6 +23,7 @@ type partition struct {
 	log     *slog.Logger
 	metrics *metrics
 	started time.Time
+	solo    bool          // the log is read, and nothing shared
 	tried   chan struct{} // closed: Redis has answered, or not, for the first time
 	try     sync.Once
 

@@ -119,6 +119,11 @@ func (p *partition) applyKind(e *entry) entryResult {
 	switch e.kind {
 	case typeEvent:
 		return p.applyEvent(e)
+	}
+	if p.solo {
+		return entryOK // of a cluster that this node is no part of
+	}
+	switch e.kind {
 	case typeMemberAdded:
 		p.memberAdded(e)
 	case typeMemberRemoved:

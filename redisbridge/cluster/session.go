@@ -74,6 +74,9 @@ func pause(ctx context.Context, d time.Duration) {
 func (p *partition) session(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if p.solo {
+		return p.listen(ctx, cancel)
+	}
 	b, err := p.beat(ctx)
 	if err != nil {
 		return err
@@ -135,8 +138,10 @@ func (p *partition) find(ctx context.Context, b beat) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	if at == (position{}) {
-		if err := p.restore(ctx); err != nil {
-			return err
+		if !p.solo {
+			if err := p.restore(ctx); err != nil {
+				return err
+			}
 		}
 		at, _ = parsePosition(b.checkpoint)
 	}

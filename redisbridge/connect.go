@@ -20,6 +20,9 @@ import (
 const (
 	dialTimeout = 5 * time.Second
 	ioTimeout   = 3 * time.Second // of the handshake's reads and of each write
+	// reloadEvery is how long a client in use goes by what it knows of a Cluster,
+	// since a master that is gone tells nobody who came after it.
+	reloadEvery = time.Second
 )
 
 // go-redis prints to stderr through a logger that all its clients share. What
@@ -36,6 +39,11 @@ func NewClient(url string, poolSize int) (redis.UniversalClient, error) {
 		return nil, fmt.Errorf("the Redis URL: %w", err)
 	}
 	e.PoolSize = poolSize
+	if e.IsClusterMode {
+		opt := e.Cluster()
+		opt.ClusterStateReloadInterval = reloadEvery
+		return redis.NewClusterClient(opt), nil
+	}
 	return redis.NewUniversalClient(e.UniversalOptions), nil
 }
 

@@ -47,6 +47,16 @@ func NewClient(url string, poolSize int) (redis.UniversalClient, error) {
 	return redis.NewUniversalClient(e.UniversalOptions), nil
 }
 
+// Address tells people which Redis a URL is for: hosts, ports and a master's name,
+// no secrets. It is empty for what is no such URL.
+func Address(url string) string {
+	e, err := newEndpoint(url)
+	if err != nil {
+		return ""
+	}
+	return e.String()
+}
+
 // newEndpoint reads a URL that says which Redis, and adds how to connect to it.
 func newEndpoint(url string) (*endpoint, error) {
 	opt, err := redisurl.Parse(url)

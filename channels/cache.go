@@ -12,7 +12,6 @@ import (
 // subscribed, for a time and within a bound on memory. What was published
 // longest ago goes first.
 type cache struct {
-	ttl time.Duration
 	max int // bytes, counted as name and frame
 
 	mu     sync.Mutex // guards the following
@@ -33,17 +32,22 @@ func (c *cached) size() int { return 2*len(c.channel) + 2*len(c.frame) + cachedO
 // cachedOverhead is about what an entry costs besides its texts.
 const cachedOverhead = 256
 
-func newCache(ttl time.Duration, max int) *cache {
-	return &cache{ttl: ttl, max: max, byName: make(map[string]*list.Element)}
+func newCache(max int) *cache {
+	return &cache{max: max, byName: make(map[string]*list.Element)}
 }
 
-func (c *cache) put(e *protocol.Event, f protocol.Frame, now time.Time) {
+// put keeps an event until a time, unless the channel's is kept for longer: then
+// that one is the later.
+func (c *cache) put(e *protocol.Event, f protocol.Frame, now, until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if el := c.byName[e.Channel]; el != nil {
+		if el.Value.(*cached).until.After(until) {
+			return
+		}
 		c.drop(el)
 	}
-	entry := &cached{channel: e.Channel, frame: f, event: *e, until: now.Add(c.ttl)}
+	entry := &cached{channel: e.Channel, frame: f, event: *e, until: until}
 	if entry.size() > c.max {
 		return // it would drive out all others, and then not stay
 	}

@@ -65,11 +65,11 @@ func subscribe(t *testing.T, hub *Hub, s *subscriber, channel string, m *protoco
 }
 
 func TestCacheIsBounded(t *testing.T) {
-	c := newCache(time.Minute, 10_000)
+	c := newCache(10_000)
 	now := time.Now()
 	put := func(i int) {
 		e := cachedEvent(fmt.Sprint("cache-", i), `"x"`)
-		c.put(e, e.Frame(), now)
+		c.put(e, e.Frame(), now, now.Add(time.Minute))
 	}
 	for i := range 1000 {
 		put(i)
@@ -90,7 +90,7 @@ func TestCacheIsBounded(t *testing.T) {
 		t.Errorf("%d entries outlive their time", c.order.Len()-1)
 	}
 	e := cachedEvent("cache-huge", `"`+string(make([]byte, 20_000))+`"`)
-	c.put(e, e.Frame(), now)
+	c.put(e, e.Frame(), now, now.Add(time.Minute))
 	if e, _ := c.get("cache-huge", now); e != nil || len(c.byName) != 1 {
 		t.Errorf("what exceeds the bound is kept, or drove out others: %d entries", len(c.byName))
 	}

@@ -20,7 +20,9 @@ type Cluster interface {
 	// Join counts a subscription, and its member in a presence channel. then gets
 	// the roster as subscription_succeeded carries it, or ErrFull.
 	Join(channel string, m *protocol.Member, then func(presence []byte, err error)) Place
-	// Roster is what Join would give who is in a presence channel already.
+	// Roster is what Join would give who is in a presence channel already. It is
+	// called under the channel's lock in the hub, which must not be called by who
+	// holds a lock that Roster takes, and hears of a change after Roster tells it.
 	Roster(channel string) []byte
 	// SignIn counts a connection of a signed-in user.
 	SignIn(userID string) Place
@@ -37,7 +39,8 @@ type Cluster interface {
 	Whisper(e *protocol.Event)
 	// Terminate closes a user's connections on every node.
 	Terminate(ctx context.Context, userID string) error
-	// CacheMissed tells webhooks of a cache channel that had nothing to give.
+	// CacheMissed tells webhooks of a cache channel that had nothing to give. It
+	// is called under the channel's lock in the hub.
 	CacheMissed(channel string)
 	// Kept says that the hub keeps a channel's last event that did not come from
 	// the log.
@@ -86,6 +89,7 @@ type Node struct {
 // it was told before.
 type Hooks interface {
 	// Telling returns what takes one thing that happened. done is called once,
-	// when every webhook has taken it or never will.
+	// when every webhook has taken it or never will, and not if this node ends
+	// before. It may be called at once, by whoever tells.
 	Telling(id string, done func()) Observer
 }

@@ -43,7 +43,7 @@ func (h *Hub) counted(ch *channel) {
 
 // tellCount needs the lock of ch's shard.
 func (h *Hub) tellCount(ch *channel) {
-	h.broadcast(ch, protocol.Shared{Frame: SubscriptionCount(ch.name, ch.subscribers)}, 0, time.Time{})
+	h.tell(ch, SubscriptionCount(ch.name, ch.subscribers))
 	h.opts.Observer.SubscriptionCount(ch.name, ch.subscribers)
 }
 

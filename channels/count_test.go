@@ -23,6 +23,7 @@ func (d *diary) MemberAdded(c, u string)           { d.note("added", c, u) }
 func (d *diary) MemberRemoved(c, u string)         { d.note("removed", c, u) }
 func (d *diary) CacheMissed(c string)              { d.note("miss", c) }
 func (d *diary) SubscriptionCount(c string, n int) { d.note("count", c, n) }
+func (d *diary) ClientEvent(e *protocol.Event)     { d.note("whisper", e.Channel) }
 func (d *diary) note(words ...any)                 { *d = append(*d, strings.TrimSpace(fmt.Sprintln(words...))) }
 
 func (d *diary) expect(t *testing.T, want ...string) {

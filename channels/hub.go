@@ -78,7 +78,7 @@ type channel struct {
 	subscribers int
 	deflating   int // those of subscribers that agreed to compression
 	perFlusher  []int
-	roster      *roster // of presence channels
+	roster      *Roster // of presence channels, unless the members are told from outside
 	countDue    bool    // a timer will tell the number of subscribers
 }
 
@@ -92,7 +92,7 @@ func NewHub(fanout Fanout, topics *atomic.Uint64, o Options) *Hub {
 		o.CountInterval = countInterval
 	}
 	h := &Hub{
-		fanout: fanout, opts: o, cache: newCache(o.CacheTTL, o.CacheBytes),
+		fanout: fanout, opts: o, cache: newCache(o.CacheBytes),
 		seed: maphash.MakeSeed(), topics: topics,
 	}
 	for i := range h.shards {
@@ -123,34 +123,59 @@ func (h *Hub) Subscribe(s Subscriber, name string, member *protocol.Member) erro
 		return ErrFull
 	}
 	if ch == nil {
-		ch = &channel{name: name, topic: h.topics.Add(1), perFlusher: make([]int, h.fanout.Flushers())}
+		ch = h.open(sh, name)
 		if protocol.KindOf(name).IsPresence() {
-			ch.roster = newRoster()
+			ch.roster = NewRoster()
 		}
-		sh.channels[name] = ch
-		h.stats.count(name).Channels.Add(1)
 		h.opts.Observer.Occupied(name)
 	}
 	var presence []byte
 	if ch.roster != nil {
-		if ch.roster.add(member) {
-			h.broadcast(ch, protocol.Shared{Frame: memberAdded(name, member)}, 0, time.Time{})
+		if ch.roster.Add(member) {
+			h.tell(ch, MemberAdded(name, member))
 			h.opts.Observer.MemberAdded(name, member.UserID)
 		}
-		presence = ch.roster.encode()
+		presence = ch.roster.Encode()
 	}
+	h.enter(ch, s, presence)
+	h.counted(ch)
+	return nil
+}
+
+// Enter is Subscribe where others know who is in a channel: the hub delivers,
+// and tells nobody. presence is the roster that subscription_succeeded carries;
+// nil but for presence channels.
+func (h *Hub) Enter(s Subscriber, name string, presence []byte) {
+	sh := h.shard(name)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	ch := sh.channels[name]
+	if ch == nil {
+		ch = h.open(sh, name)
+	}
+	h.enter(ch, s, presence)
+}
+
+// open makes a channel for its first subscriber. It needs sh's lock.
+func (h *Hub) open(sh *shard, name string) *channel {
+	ch := &channel{name: name, topic: h.topics.Add(1), perFlusher: make([]int, h.fanout.Flushers())}
+	sh.channels[name] = ch
+	h.stats.count(name).Channels.Add(1)
+	return ch
+}
+
+// enter needs the lock of ch's shard.
+func (h *Hub) enter(ch *channel, s Subscriber, presence []byte) {
 	ch.subscribers++
 	if s.Deflates() {
 		ch.deflating++
 	}
 	ch.perFlusher[s.Flusher()]++
-	h.stats.count(name).Subscriptions.Add(1)
-	s.Join(ch.topic, protocol.SubscriptionSucceeded(name, presence))
-	if protocol.KindOf(name).IsCache() {
-		h.replay(s, name)
+	h.stats.count(ch.name).Subscriptions.Add(1)
+	s.Join(ch.topic, protocol.SubscriptionSucceeded(ch.name, presence))
+	if protocol.KindOf(ch.name).IsCache() {
+		h.replay(s, ch.name)
 	}
-	h.counted(ch)
-	return nil
 }
 
 // ErrFull means that a presence channel has as many members as it may.
@@ -178,9 +203,19 @@ func (h *Hub) Resubscribe(s Subscriber, name string) {
 	}
 	var presence []byte
 	if ch.roster != nil {
-		presence = ch.roster.encode()
+		presence = ch.roster.Encode()
 	}
 	s.Send(protocol.SubscriptionSucceeded(name, presence))
+}
+
+// Reenter is Resubscribe for who came with Enter. presence gives the roster,
+// under the channel's lock: a change that it lacks is told afterwards, if
+// whoever changes the roster does it before the call of Tell.
+func (h *Hub) Reenter(s Subscriber, name string, presence func() []byte) {
+	sh := h.shard(name)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s.Send(protocol.SubscriptionSucceeded(name, presence()))
 }
 
 // Unsubscribe takes s out of a channel that it subscribed to as member.
@@ -192,19 +227,9 @@ func (h *Hub) Unsubscribe(s Subscriber, name string, member *protocol.Member) {
 	if ch == nil {
 		return
 	}
-	s.Leave(ch.topic)
-	ch.subscribers--
-	if s.Deflates() {
-		ch.deflating--
-	}
-	ch.perFlusher[s.Flusher()]--
-	h.stats.count(name).Subscriptions.Add(-1)
-	if ch.subscribers == 0 {
-		delete(sh.channels, name)
-		h.stats.count(name).Channels.Add(-1)
-	}
-	if ch.roster != nil && ch.roster.remove(member) {
-		h.broadcast(ch, protocol.Shared{Frame: memberRemoved(name, member)}, 0, time.Time{})
+	h.exit(sh, ch, s)
+	if ch.roster != nil && ch.roster.Remove(member.UserID) {
+		h.tell(ch, MemberRemoved(name, member.UserID))
 		h.opts.Observer.MemberRemoved(name, member.UserID)
 	}
 	if ch.subscribers == 0 {
@@ -212,6 +237,47 @@ func (h *Hub) Unsubscribe(s Subscriber, name string, member *protocol.Member) {
 		return
 	}
 	h.counted(ch)
+}
+
+// Exit ends what Enter began.
+func (h *Hub) Exit(s Subscriber, name string) {
+	sh := h.shard(name)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if ch := sh.channels[name]; ch != nil {
+		h.exit(sh, ch, s)
+	}
+}
+
+// exit needs sh's lock, which is ch's.
+func (h *Hub) exit(sh *shard, ch *channel, s Subscriber) {
+	s.Leave(ch.topic)
+	ch.subscribers--
+	if s.Deflates() {
+		ch.deflating--
+	}
+	ch.perFlusher[s.Flusher()]--
+	h.stats.count(ch.name).Subscriptions.Add(-1)
+	if ch.subscribers == 0 {
+		delete(sh.channels, ch.name)
+		h.stats.count(ch.name).Channels.Add(-1)
+	}
+}
+
+// Tell sends a frame of the protocol's own, such as member_added, to a channel's
+// subscribers.
+func (h *Hub) Tell(name string, f protocol.Frame) {
+	sh := h.shard(name)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if ch := sh.channels[name]; ch != nil {
+		h.tell(ch, f)
+	}
+}
+
+// tell needs the lock of ch's shard.
+func (h *Hub) tell(ch *channel, f protocol.Frame) {
+	h.broadcast(ch, protocol.Shared{Frame: f}, 0, time.Time{})
 }
 
 // Publish hands an event to its channel's subscribers and tells how many
@@ -235,7 +301,8 @@ func (h *Hub) Publish(e *protocol.Event, received time.Time) int {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if cacheable {
-		h.cache.put(e, frame.Frame, time.Now())
+		now := time.Now()
+		h.cache.put(e, frame.Frame, now, now.Add(h.opts.CacheTTL))
 	}
 	if ch = sh.channels[e.Channel]; ch == nil {
 		return 0

@@ -1,5 +1,7 @@
 package channels
 
+import "broadcastd/protocol"
+
 // Observer hears what happens to an app's channels, for webhooks. It is called
 // under a channel's lock, in the order in which things happen, and must not
 // wait.
@@ -10,6 +12,8 @@ type Observer interface {
 	MemberRemoved(channel, userID string)
 	CacheMissed(channel string)
 	SubscriptionCount(channel string, n int)
+	// ClientEvent is told of by who publishes it, without a lock.
+	ClientEvent(e *protocol.Event)
 }
 
 // nobody is the Observer of an app without webhooks.
@@ -21,3 +25,4 @@ func (nobody) MemberAdded(string, string)    {}
 func (nobody) MemberRemoved(string, string)  {}
 func (nobody) CacheMissed(string)            {}
 func (nobody) SubscriptionCount(string, int) {}
+func (nobody) ClientEvent(*protocol.Event)   {}

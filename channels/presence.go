@@ -1,17 +1,18 @@
 package channels
 
 import (
+	"iter"
 	"strconv"
 
 	"broadcastd/protocol"
 )
 
-// roster is the members of a presence channel. A user is one member, however
-// many connections they have.
-type roster struct {
+// Roster is the members of a presence channel. A user is one member, however
+// many connections they have. It has no lock of its own.
+type Roster struct {
 	members []*entry
 	byID    map[string]*entry
-	encoded []byte // what encode returned; nil once it has changed
+	encoded []byte // what Encode returned; nil once it has changed
 }
 
 // entry keeps the parts of a member's JSON, since every joiner gets all of
@@ -23,11 +24,12 @@ type entry struct {
 	index       int // in members
 }
 
-func newRoster() *roster { return &roster{byID: make(map[string]*entry)} }
+// NewRoster makes an empty one.
+func NewRoster() *Roster { return &Roster{byID: make(map[string]*entry)} }
 
-// add reports whether it was the user's first connection. What a later
-// connection says of the user does not change what the others were told.
-func (r *roster) add(m *protocol.Member) bool {
+// Add counts a user's connection and reports whether it was the first. What a
+// later connection says of the user does not change what the others were told.
+func (r *Roster) Add(m *protocol.Member) bool {
 	if e := r.byID[m.UserID]; e != nil {
 		e.connections++
 		return false
@@ -40,13 +42,16 @@ func (r *roster) add(m *protocol.Member) bool {
 }
 
 // full reports whether m would be one member too many.
-func (r *roster) full(max int, m *protocol.Member) bool {
-	return len(r.members) >= max && r.byID[m.UserID] == nil
+func (r *Roster) full(max int, m *protocol.Member) bool {
+	return r.Len() >= max && !r.Has(m.UserID)
 }
 
-// remove reports whether it was the user's last connection.
-func (r *roster) remove(m *protocol.Member) bool {
-	e := r.byID[m.UserID]
+// Remove takes a user's connection away and reports whether it was the last.
+func (r *Roster) Remove(userID string) bool {
+	e := r.byID[userID]
+	if e == nil {
+		return false
+	}
 	if e.connections--; e.connections > 0 {
 		return false
 	}
@@ -55,14 +60,32 @@ func (r *roster) remove(m *protocol.Member) bool {
 	r.members[e.index].index = e.index
 	r.members[last] = nil
 	r.members = r.members[:last]
-	delete(r.byID, m.UserID)
+	delete(r.byID, userID)
 	r.encoded = nil
 	return true
 }
 
-// encode is the roster as subscription_succeeded carries it:
-// {"presence":{"ids":[...],"hash":{id: user_info},"count":n}}.
-func (r *roster) encode() []byte {
+// Has reports whether a user is a member.
+func (r *Roster) Has(userID string) bool { return r.byID[userID] != nil }
+
+// Len is the number of members.
+func (r *Roster) Len() int { return len(r.members) }
+
+// Members are all members; the roster must not change meanwhile.
+func (r *Roster) Members() iter.Seq[protocol.Member] {
+	return func(yield func(protocol.Member) bool) {
+		for _, e := range r.members {
+			if !yield(protocol.Member{UserID: e.userID, Info: e.info}) {
+				return
+			}
+		}
+	}
+}
+
+// Encode is the roster as subscription_succeeded carries it:
+// {"presence":{"ids":[...],"hash":{id: user_info},"count":n}}. Nobody may change
+// these bytes.
+func (r *Roster) Encode() []byte {
 	if r.encoded != nil {
 		return r.encoded
 	}
@@ -102,15 +125,17 @@ func infoOf(m *protocol.Member) []byte {
 	return m.Info
 }
 
-func memberAdded(channel string, m *protocol.Member) protocol.Frame {
+// MemberAdded is pusher_internal:member_added.
+func MemberAdded(channel string, m *protocol.Member) protocol.Frame {
 	data := append([]byte(`{"user_id":`), quote(m.UserID)...)
 	data = append(data, `,"user_info":`...)
 	data = append(data, infoOf(m)...)
 	return internalEvent(channel, "pusher_internal:member_added", append(data, '}'))
 }
 
-func memberRemoved(channel string, m *protocol.Member) protocol.Frame {
-	data := append([]byte(`{"user_id":`), quote(m.UserID)...)
+// MemberRemoved is pusher_internal:member_removed.
+func MemberRemoved(channel, userID string) protocol.Frame {
+	data := append([]byte(`{"user_id":`), quote(userID)...)
 	return internalEvent(channel, "pusher_internal:member_removed", append(data, '}'))
 }
 

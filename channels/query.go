@@ -38,7 +38,7 @@ func (h *Hub) Info(name string) Info {
 func (ch *channel) info() Info {
 	info := Info{Occupied: true, Subscriptions: ch.subscribers}
 	if ch.roster != nil {
-		info.Users = len(ch.roster.members)
+		info.Users = ch.roster.Len()
 	}
 	return info
 }
@@ -67,9 +67,25 @@ func (h *Hub) Users(name string) []string {
 	defer sh.mu.Unlock()
 	ids := []string{}
 	if ch := sh.channels[name]; ch != nil && ch.roster != nil {
-		for _, e := range ch.roster.members {
-			ids = append(ids, e.userID)
+		for m := range ch.roster.Members() {
+			ids = append(ids, m.UserID)
 		}
 	}
 	return ids
+}
+
+// LastEvent is what is kept of a cache channel, and for how long it will be.
+func (h *Hub) LastEvent(name string) (e protocol.Event, left time.Duration, ok bool) {
+	last, left := h.cache.get(name, time.Now())
+	if last == nil {
+		return e, 0, false
+	}
+	return last.event, left, true
+}
+
+// Restore makes e a cache channel's last event for as long as is left of its
+// time, unless a later one is kept. It delivers nothing.
+func (h *Hub) Restore(e *protocol.Event, left time.Duration) {
+	now := time.Now()
+	h.cache.put(e, e.Frame(), now, now.Add(min(left, h.opts.CacheTTL)))
 }

@@ -10,30 +10,24 @@ import (
 // MaxWatchlist is how many users a client may watch, as in Pusher.
 const MaxWatchlist = 100
 
-// Users are an app's signed-in users, and who watches them. A user is online
-// while any of their connections is signed in.
+// Users are an app's signed-in users, and who watches them. Of a single node,
+// Enter and Exit are all that happens: a user is online while any of their
+// connections is signed in. In a cluster who is online is told from outside, by
+// Watch and SetOnline, and SignIn and SignOut only count who is here.
 type Users struct {
 	mu   sync.Mutex // guards the following
-	byID map[string]*signedIn
+	byID map[string]*user
 }
 
-// signedIn is a user who is online, watched, or both.
-type signedIn struct {
+// user is one who is signed in here, watched from here, or both.
+type user struct {
 	connections int
+	online      bool // as their watchers were told
 	watchers    map[Subscriber]struct{}
 }
 
 // NewUsers makes an empty list.
-func NewUsers() *Users { return &Users{byID: make(map[string]*signedIn)} }
-
-func (u *Users) of(id string) *signedIn {
-	user := u.byID[id]
-	if user == nil {
-		user = &signedIn{}
-		u.byID[id] = user
-	}
-	return user
-}
+func NewUsers() *Users { return &Users{byID: make(map[string]*user)} }
 
 // Enter signs a connection in: those who watch the user are told if it is the
 // first, and the client which users of its watchlist are online. The caller
@@ -42,45 +36,139 @@ func (u *Users) Enter(s Subscriber, id string, watchlist []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	user := u.of(id)
-	if user.connections++; user.connections == 1 {
-		user.tell("online", id)
-	}
+	user.connections++
+	user.set(id, true)
 	var online []string
 	for _, other := range watchlist {
-		watched := u.of(other)
-		if watched.watchers == nil {
-			watched.watchers = make(map[Subscriber]struct{})
-		}
-		watched.watchers[s] = struct{}{}
-		if watched.connections > 0 {
+		if u.watch(s, other).online {
 			online = append(online, other)
 		}
 	}
-	if len(online) > 0 {
-		s.Send(protocol.Watchlist("online", online))
-	}
+	greet(s, online)
 }
 
 // Exit ends what Enter with the same values began.
 func (u *Users) Exit(s Subscriber, id string, watchlist []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, other := range watchlist {
-		if watched := u.byID[other]; watched != nil {
-			delete(watched.watchers, s)
-			u.forget(other, watched)
-		}
-	}
+	u.unwatch(s, watchlist)
 	user := u.byID[id]
 	if user.connections--; user.connections == 0 {
-		user.tell("offline", id)
+		user.set(id, false)
 		u.forget(id, user)
 	}
 }
 
-func (user *signedIn) tell(name, id string) {
+// SignIn counts a connection of a user's, and tells nobody.
+func (u *Users) SignIn(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.of(id).connections++
+}
+
+// SignOut ends what SignIn began.
+func (u *Users) SignOut(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	user := u.byID[id]
+	user.connections--
+	u.forget(id, user)
+}
+
+// Here reports whether a connection of the user's is signed in on this node.
+func (u *Users) Here(id string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	user := u.byID[id]
+	return user != nil && user.connections > 0
+}
+
+// Watch tells s which users of its watchlist are online, and from now on when
+// that changes.
+func (u *Users) Watch(s Subscriber, watchlist, online []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, id := range watchlist {
+		u.of(id).set(id, slices.Contains(online, id))
+		u.watch(s, id)
+	}
+	greet(s, online)
+}
+
+// Unwatch ends what Watch began.
+func (u *Users) Unwatch(s Subscriber, watchlist []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.unwatch(s, watchlist)
+}
+
+// SetOnline tells a user's watchers, if it is news to them. Who isn't watched
+// isn't remembered.
+func (u *Users) SetOnline(id string, online bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if user := u.byID[id]; user != nil {
+		user.set(id, online)
+	}
+}
+
+// Watched lists the users whom somebody watches.
+func (u *Users) Watched() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var ids []string
+	for id, user := range u.byID {
+		if len(user.watchers) > 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// The following need u.mu.
+
+func (u *Users) of(id string) *user {
+	if u.byID[id] == nil {
+		u.byID[id] = &user{}
+	}
+	return u.byID[id]
+}
+
+func (u *Users) watch(s Subscriber, id string) *user {
+	user := u.of(id)
+	if user.watchers == nil {
+		user.watchers = make(map[Subscriber]struct{})
+	}
+	user.watchers[s] = struct{}{}
+	return user
+}
+
+func (u *Users) unwatch(s Subscriber, watchlist []string) {
+	for _, id := range watchlist {
+		if user := u.byID[id]; user != nil {
+			delete(user.watchers, s)
+			u.forget(id, user)
+		}
+	}
+}
+
+func (u *Users) forget(id string, user *user) {
+	if user.connections == 0 && len(user.watchers) == 0 {
+		delete(u.byID, id)
+	}
+}
+
+func (user *user) set(id string, online bool) {
+	if user.online == online {
+		return
+	}
+	user.online = online
 	if len(user.watchers) == 0 {
 		return
+	}
+	name := "offline"
+	if online {
+		name = "online"
 	}
 	frame := protocol.Watchlist(name, []string{id})
 	for watcher := range user.watchers {
@@ -88,9 +176,9 @@ func (user *signedIn) tell(name, id string) {
 	}
 }
 
-func (u *Users) forget(id string, user *signedIn) {
-	if user.connections == 0 && len(user.watchers) == 0 {
-		delete(u.byID, id)
+func greet(s Subscriber, online []string) {
+	if len(online) > 0 {
+		s.Send(protocol.Watchlist("online", online))
 	}
 }
 

@@ -2,16 +2,19 @@ package channels
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
+
+func watchlistEvent(name, ids string) string {
+	return fmt.Sprintf(`{"event":"pusher_internal:watchlist_events","data":"{\"events\":[{\"name\":\"%s\",\"user_ids\":[%s]}]}"}`, name, ids)
+}
 
 func TestUsers(t *testing.T) {
 	_, sub := newTestHub()
 	u := NewUsers()
 	ann, ann2, bob, eve := sub(0), sub(1), sub(0), sub(1)
-	event := func(name, ids string) string {
-		return fmt.Sprintf(`{"event":"pusher_internal:watchlist_events","data":"{\"events\":[{\"name\":\"%s\",\"user_ids\":[%s]}]}"}`, name, ids)
-	}
+	event := watchlistEvent
 
 	u.Enter(bob, "bob", []string{"ann", "eve"})
 	expect(t, bob)
@@ -30,6 +33,48 @@ func TestUsers(t *testing.T) {
 	u.Exit(bob, "bob", []string{"ann", "eve"})
 	expect(t, eve, event("offline", `\"bob\"`))
 	u.Exit(eve, "eve", []string{"ann", "bob", "zoe"})
+	expect(t, bob)
+	if len(u.byID) != 0 {
+		t.Errorf("%d users are remembered after all have left", len(u.byID))
+	}
+}
+
+// TestUsersAreTold: who is online comes from outside.
+func TestUsersAreTold(t *testing.T) {
+	_, sub := newTestHub()
+	u := NewUsers()
+	ann, bob := sub(0), sub(1)
+
+	u.SignIn("ann")
+	u.SetOnline("zoe", true) // nobody watches her
+	u.Watch(bob, []string{"ann", "eve"}, []string{"eve"})
+	expect(t, bob, watchlistEvent("online", `\"eve\"`))
+	u.SetOnline("ann", true)
+	u.SetOnline("ann", true)
+	expect(t, bob, watchlistEvent("online", `\"ann\"`))
+	u.Watch(ann, []string{"eve"}, nil) // the others' news are old
+	expect(t, ann)
+	expect(t, bob, watchlistEvent("offline", `\"eve\"`))
+	watched := u.Watched()
+	slices.Sort(watched)
+	if !slices.Equal(watched, []string{"ann", "eve"}) {
+		t.Errorf("watched are %v", watched)
+	}
+
+	u.SignIn("ann")
+	u.SignOut("ann")
+	if !u.Here("ann") || u.Here("eve") {
+		t.Error("who is online elsewhere is taken for one who is here, or the reverse")
+	}
+	u.SignOut("ann")
+	expect(t, bob) // she may be signed in elsewhere
+	if u.Here("ann") {
+		t.Error("who has left is still here")
+	}
+	u.Unwatch(bob, []string{"ann", "eve"})
+	u.Unwatch(ann, []string{"eve"})
+	u.SetOnline("ann", false)
+	u.SetOnline("eve", true)
 	expect(t, bob)
 	if len(u.byID) != 0 {
 		t.Errorf("%d users are remembered after all have left", len(u.byID))

@@ -32,7 +32,7 @@ func newWebhooks(a config.App, m *webhook.Metrics, log *slog.Logger) (*webhook.S
 // tellClientEvent tells the app's webhooks of a whisper.
 func (a *app) tellClientEvent(e *protocol.Event) {
 	if a.hooks != nil {
-		a.hooks.ClientEvent(e.Channel, e.Name, e.Data, e.Except, e.UserID)
+		a.hooks.ClientEvent(e)
 	}
 }
 

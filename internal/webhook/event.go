@@ -23,6 +23,7 @@ func Names() []string {
 
 // event is one thing that happened, as the body carries it.
 type event struct {
+	ID      string `json:"id,omitempty"`
 	Name    string `json:"name"`
 	Channel string `json:"channel"`
 	UserID  string `json:"user_id,omitempty"` // of members and, in presence channels, of client events
@@ -34,12 +35,13 @@ type event struct {
 	// Of subscription counts.
 	Count *int `json:"subscription_count,omitempty"`
 
-	at time.Time // when it was queued
+	at      time.Time // when it was queued
+	receipt *receipt  // nil: nobody waits for it
 }
 
 // cost is about the memory that a queued event takes, in bytes.
 func (e *event) cost() int {
-	n := 256 + len(e.Channel) + len(e.UserID) + len(e.Event)
+	n := 256 + len(e.ID) + len(e.Channel) + len(e.UserID) + len(e.Event)
 	if e.Data != nil {
 		n += len(*e.Data)
 	}
@@ -68,8 +70,8 @@ func encode(batch []event) []byte {
 	return body
 }
 
-// latestCounts leaves of each channel's subscription counts the last. It uses
-// batch's own memory.
+// latestCounts leaves of each channel's subscription counts the last; the others
+// are done with. It uses batch's own memory.
 func latestCounts(batch []event) []event {
 	last := make(map[string]int)
 	for i, e := range batch {
@@ -81,6 +83,8 @@ func latestCounts(batch []event) []event {
 	for i, e := range batch {
 		if e.Name != SubscriptionCount || last[e.Channel] == i {
 			kept = append(kept, e)
+		} else {
+			e.receipt.release()
 		}
 	}
 	return kept

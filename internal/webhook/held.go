@@ -28,13 +28,13 @@ func (h *held) add(e event, due time.Time) {
 	h.byKey[whose{e.Channel, e.UserID}] = h.order.PushBack(departure{e, due})
 }
 
-// undo forgets a departure and reports whether there was one.
-func (h *held) undo(channel, userID string) bool {
+// undo forgets a departure, which it returns, and reports whether there was one.
+func (h *held) undo(channel, userID string) (event, bool) {
 	el := h.byKey[whose{channel, userID}]
-	if el != nil {
-		h.drop(el)
+	if el == nil {
+		return event{}, false
 	}
-	return el != nil
+	return h.drop(el), true
 }
 
 func (h *held) len() int { return h.order.Len() }

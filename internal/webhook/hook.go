@@ -69,10 +69,16 @@ func (h *hook) takes(name, channel string) bool {
 		strings.HasPrefix(channel, h.Prefix) && strings.HasSuffix(channel, h.Suffix)
 }
 
-// tell queues an event if the hook is told of it.
+// tell queues an event if the hook is told of it. Who calls it holds the event's
+// receipt.
 func (h *hook) tell(e event) {
-	if h.takes(e.Name, e.Channel) && !h.queue.push(e) {
+	if !h.takes(e.Name, e.Channel) {
+		return
+	}
+	e.receipt.hold()
+	if !h.queue.push(e) {
 		h.metrics.dropped.WithLabelValues(droppedFull).Inc()
+		e.receipt.drop()
 	}
 }
 
@@ -84,6 +90,9 @@ func (h *hook) run(ctx context.Context) {
 		if !h.deliver(ctx, batch) {
 			h.abandon(batch)
 			return
+		}
+		for _, e := range batch {
+			e.receipt.release()
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"broadcastd/protocol"
 )
 
 func TestBatches(t *testing.T) {
@@ -48,7 +50,7 @@ func TestBatchesAreBoundedInSize(t *testing.T) {
 		o, _, _ := options(n)
 		s := mustNew(t, o)
 		for _, kib := range []int{100, 100, 100, 300, 1} {
-			s.ClientEvent("private-c", "client-e", []byte(`"`+strings.Repeat("a", kib<<10)+`"`), 1, "")
+			s.ClientEvent(&protocol.Event{Channel: "private-c", Name: "client-e", Data: []byte(`"` + strings.Repeat("a", kib<<10) + `"`), Except: 1})
 		}
 		time.Sleep(time.Second)
 		var got []string

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -45,6 +44,8 @@ type Options struct {
 // Sender tells an app's hooks what happens. It is a channels.Observer, and its
 // methods never wait.
 type Sender struct {
+	Teller // without an id
+
 	// Static after construction.
 	hooks      []*hook
 	returnTime time.Duration
@@ -56,11 +57,14 @@ type Sender struct {
 	held   held
 	timer  *time.Timer // runs while something is held
 	closed bool
+	// done is what unlock has to call.
+	done []func()
 }
 
 // New starts an app's webhooks; its error quotes no URL.
 func New(o Options) (*Sender, error) {
 	s := &Sender{returnTime: o.ReturnTime, idle: func() {}}
+	s.Teller = Teller{sender: s}
 	if s.returnTime == 0 {
 		s.returnTime = returnTime
 	}
@@ -86,69 +90,17 @@ func New(o Options) (*Sender, error) {
 	return s, nil
 }
 
-// Occupied tells that a channel has its first subscriber.
-func (s *Sender) Occupied(channel string) {
-	if s.told(channel, ChannelOccupied, ChannelVacated) {
-		s.arrived(event{Name: ChannelOccupied, Channel: channel})
-	}
-}
-
-// Vacated tells that a channel's last subscriber has left.
-func (s *Sender) Vacated(channel string) {
-	if s.told(channel, ChannelOccupied, ChannelVacated) {
-		s.departed(event{Name: ChannelVacated, Channel: channel})
-	}
-}
-
-// MemberAdded tells of a user's first connection in a presence channel.
-func (s *Sender) MemberAdded(channel, userID string) {
-	if s.told(channel, MemberAdded, MemberRemoved) {
-		s.arrived(event{Name: MemberAdded, Channel: channel, UserID: userID})
-	}
-}
-
-// MemberRemoved tells that a user's last connection has left.
-func (s *Sender) MemberRemoved(channel, userID string) {
-	if s.told(channel, MemberAdded, MemberRemoved) {
-		s.departed(event{Name: MemberRemoved, Channel: channel, UserID: userID})
-	}
-}
-
-// CacheMissed tells that somebody subscribed to a cache channel that has no
-// event to give them.
-func (s *Sender) CacheMissed(channel string) {
-	if s.told(channel, CacheMiss) {
-		s.happened(event{Name: CacheMiss, Channel: channel})
-	}
-}
-
-// SubscriptionCount tells how many subscribers a channel has.
-func (s *Sender) SubscriptionCount(channel string, n int) {
-	if s.told(channel, SubscriptionCount) {
-		s.happened(event{Name: SubscriptionCount, Channel: channel, Count: &n})
-	}
-}
-
-// ClientEvent tells what a client sent to a channel. data is JSON; userID is
-// empty but in presence channels.
-func (s *Sender) ClientEvent(channel, name string, data json.RawMessage, id protocol.SocketID, userID string) {
-	if s.told(channel, ClientEvent) {
-		text := dataText(data)
-		s.happened(event{Name: ClientEvent, Channel: channel, UserID: userID, Event: name, Data: &text, SocketID: id.String()})
-	}
-}
-
-// told reports whether a hook is told of any of these events in a channel.
-// Users' own channels are no channels to an API.
-func (s *Sender) told(channel string, names ...string) bool {
+// told reports whether a hook is told of such an event in a channel, or of its
+// opposite, if it has one. Users' own channels are no channels to an API.
+func (s *Sender) told(channel, name, opposite string) bool {
 	return protocol.KindOf(channel) != protocol.User && slices.ContainsFunc(s.hooks, func(h *hook) bool {
-		return slices.ContainsFunc(names, func(name string) bool { return h.takes(name, channel) })
+		return h.takes(name, channel) || opposite != "" && h.takes(opposite, channel)
 	})
 }
 
 func (s *Sender) happened(e event) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.tell(e)
 }
 
@@ -156,16 +108,20 @@ func (s *Sender) happened(e event) {
 // then neither is.
 func (s *Sender) arrived(e event) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.held.undo(e.Channel, e.UserID) {
+	defer s.unlock()
+	departed, undone := s.held.undo(e.Channel, e.UserID)
+	if !undone {
 		s.tell(e)
+		return
 	}
+	s.settle(departed.receipt)
+	s.settle(e.receipt)
 }
 
 // departed holds a departure back.
 func (s *Sender) departed(e event) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.closed {
 		return
 	}
@@ -181,7 +137,7 @@ func (s *Sender) departed(e event) {
 // expire tells of the departures that were held for long enough.
 func (s *Sender) expire() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	now := time.Now()
 	for s.held.len() > 0 && !s.held.nextDue().After(now) {
 		s.tell(s.held.pop())
@@ -201,12 +157,31 @@ func (s *Sender) tell(e event) {
 	for _, h := range s.hooks {
 		h.tell(e)
 	}
+	s.settle(e.receipt)
+}
+
+// settle drops what a receipt was made with. It needs s.mu.
+func (s *Sender) settle(r *receipt) {
+	if r.drop() {
+		s.done = append(s.done, r.done)
+	}
+}
+
+// unlock gives s.mu back, and then calls who waits for what is done.
+func (s *Sender) unlock() {
+	done := s.done
+	s.done = nil
+	s.mu.Unlock()
+	for _, f := range done {
+		f()
+	}
 }
 
 // Shutdown ends the webhooks; what happens later is told nobody. Departures
 // that are held back are told at once: the clients that the daemon gave up are
-// gone, and those that come back to another one are told there. What is queued
-// is sent until ctx ends; the error tells how many events were left.
+// gone, and those that come back to another one are told there. Those with an id
+// are not, since whoever tells what isn't done will hold them back again. What is
+// queued is sent until ctx ends; the error tells how many events were left.
 func (s *Sender) Shutdown(ctx context.Context) error {
 	s.finish()
 	stop := context.AfterFunc(ctx, s.cancel)
@@ -226,12 +201,14 @@ func (s *Sender) Shutdown(ctx context.Context) error {
 
 func (s *Sender) finish() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.closed {
 		return
 	}
 	for s.held.len() > 0 {
-		s.tell(s.held.pop())
+		if e := s.held.pop(); e.receipt == nil {
+			s.tell(e)
+		}
 	}
 	if s.timer != nil {
 		s.timer.Stop()

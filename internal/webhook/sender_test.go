@@ -187,7 +187,7 @@ func TestClientEvents(t *testing.T) {
 				if !ok {
 					t.Fatal("1.2 is no socket id")
 				}
-				s.ClientEvent(c.channel, "client-e", json.RawMessage(c.data), id, c.userID)
+				s.ClientEvent(&protocol.Event{Channel: c.channel, Name: "client-e", Data: json.RawMessage(c.data), Except: id, UserID: c.userID})
 				time.Sleep(time.Second)
 				posts := n.all()
 				if len(posts) != 1 {

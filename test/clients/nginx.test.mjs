@@ -10,6 +10,8 @@ import { startCluster } from './daemon.mjs';
 import { becomes, collect, grows, openEcho, serverLibrary, signed, subscribed } from './echo.mjs';
 import { eventually, freePort, start, temporaryDir } from './process.mjs';
 
+process.env.PATH += ':/usr/sbin'; // where Debian has nginx
+
 /** Starts nginx with the configuration as it is, but for names and ports. */
 async function startNginx(t, nodes) {
   const dir = temporaryDir(), port = await freePort();

@@ -1,5 +1,5 @@
 <?php
-// What examples/stream/LogBroadcaster.php needs of Laravel, and no more, so that
+// What examples/stream/StreamBroadcaster.php needs of Laravel, and no more, so that
 // it can be run without it:
 //   php laravel.php REDIS_PORT PARTITIONS EVENT DATA CHANNEL...
 
@@ -37,7 +37,7 @@ namespace Illuminate\Broadcasting\Broadcasters {
 }
 
 namespace {
-    require __DIR__.'/../../examples/stream/LogBroadcaster.php';
+    require __DIR__.'/../../examples/stream/StreamBroadcaster.php';
 
     [, $port, $partitions, $event, $data] = $argv;
 
@@ -61,6 +61,6 @@ namespace {
             return $this->client->eval($script, $arguments, $numberOfKeys);
         }
     };
-    $broadcaster = new App\Broadcasting\LogBroadcaster($redis, 'broadcastd', 'app-id', (int) $partitions);
+    $broadcaster = new App\Broadcasting\StreamBroadcaster($redis, 'broadcastd', 'app-id', (int) $partitions);
     $broadcaster->broadcast(array_slice($argv, 5), $event, json_decode($data, true));
 }

@@ -7,12 +7,11 @@ use Illuminate\Broadcasting\Broadcasters\RedisBroadcaster;
 use Illuminate\Support\Arr;
 
 /** Adds events to broadcastd's log in Redis, where they wait while broadcastd is away. */
-class LogBroadcaster extends RedisBroadcaster
+class StreamBroadcaster extends RedisBroadcaster
 {
     private const ADD = <<<'LUA'
-        local socket = ARGV[3] ~= '' and {'socket', ARGV[3]} or {}
         for i = 4, #ARGV do
-            redis.call('XADD', KEYS[1], '*', 'channel', ARGV[i], 'event', ARGV[1], 'data', ARGV[2], unpack(socket))
+            redis.call('XADD', KEYS[1], '*', 'channel', ARGV[i], 'event', ARGV[1], 'data', ARGV[2], 'socket', ARGV[3])
         end
         return #ARGV - 3
         LUA;

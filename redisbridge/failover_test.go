@@ -291,3 +291,22 @@ func TestNewClientGivesUp(t *testing.T) {
 		t.Errorf("incremented to %s", got)
 	}
 }
+
+// A Cluster tells clients over TLS other ports of its nodes.
+func TestClusterOverTLS(t *testing.T) {
+	c := redistest.StartCluster(t, redistest.TLSArgs(t)...)
+	url := "rediss://" + c.Node(0).TLSAddr() + "?cluster=true"
+	if err := Ping(context.Background(), url); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("with an unknown CA: got %v", err)
+	}
+	url += "&skip_verify=true"
+	_, publish := app(t, url)
+	b := start(t, Options{URL: url, Sources: laravel})
+	b.untilUp()
+	b.untilHeard(publish)
+	c.Node(0).Kill()
+	b.untilDown("")
+	b.untilUp()
+	b.untilHeard(publish)
+	b.untilLogged("redis subscribed again")
+}

@@ -228,8 +228,12 @@ func TestClientFailover(t *testing.T) {
 		if err := set(client); err != nil {
 			t.Fatal(err)
 		}
-		s.KillMaster()
+		killed := s.KillMaster()
 		until(t, "the new master", func() bool { return set(client) == nil })
+		killed.Restart()
+		s.WaitReady()
+		s.FreezeMaster()
+		until(t, "the one after the frozen one", func() bool { return set(client) == nil })
 	})
 	t.Run("Cluster", func(t *testing.T) {
 		c := redistest.StartCluster(t)
@@ -237,8 +241,12 @@ func TestClientFailover(t *testing.T) {
 		if err := set(client); err != nil {
 			t.Fatal(err)
 		}
-		c.KillMasterOf("k")
+		killed := c.KillMasterOf("k")
 		until(t, "the new master", func() bool { return set(client) == nil })
+		killed.Restart()
+		c.WaitReady()
+		c.FreezeMasterOf("k")
+		until(t, "the one after the frozen one", func() bool { return set(client) == nil })
 	})
 }
 

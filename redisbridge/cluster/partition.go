@@ -26,6 +26,9 @@ type partition struct {
 	solo    bool          // the log is read, and nothing shared
 	tried   chan struct{} // closed: Redis has answered, or not, for the first time
 	try     sync.Once
+	ending  context.Context // over once the node has left
+	end     context.CancelFunc
+	ended   chan struct{} // closed: run has ended
 
 	// turn is held while something happens that has a place in the log's order.
 	// It guards the following.
@@ -96,7 +99,9 @@ type result struct {
 
 func newPartition(c *Cluster, node channels.Node, index int) *partition {
 	o, k := &c.options, newKeys(c.options.Prefix, node.App, index)
+	ending, end := context.WithCancel(context.Background())
 	return &partition{
+		ending: ending, end: end, ended: make(chan struct{}),
 		node: node, index: index, keys: k, client: c.client, options: o, metrics: c.metrics, started: c.started,
 		tried: make(chan struct{}),
 		log:   o.Log.With("app", node.App, "log", k.log),

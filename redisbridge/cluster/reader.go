@@ -106,7 +106,7 @@ func (p *partition) checkGap(ctx context.Context, at position, entries []entry) 
 func (p *partition) missed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lastGap = time.Now()
+	p.lost = time.Now()
 	p.resyncAll()
 }
 

@@ -131,15 +131,15 @@ func (p *partition) applyKind(e *entry) entryResult {
 	}
 	switch e.kind {
 	case typeMemberAdded:
-		p.memberAdded(e)
+		p.member(e.channel, memberChange{e.id, e.user, memberOf(e.user, e.info)})
 	case typeMemberRemoved:
-		p.memberRemoved(e)
+		p.member(e.channel, memberChange{e.id, e.user, nil})
 	case typeCount:
 		if n, err := strconv.Atoi(e.n); err == nil {
 			p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
 		}
 	case typeOnline, typeOffline:
-		p.node.Users.SetOnline(e.user, e.kind == typeOnline)
+		p.setOnline(e)
 	case typeTerminate:
 		p.node.Terminate(e.user)
 	case typeOccupied, typeVacated, typeCacheMiss: // for webhooks
@@ -200,23 +200,33 @@ func (p *partition) refuse(e *entry, err error) {
 		"entry", e.id.String(), "channel", fmt.Sprintf("%.60q", e.channel), "err", err)
 }
 
-func (p *partition) memberAdded(e *entry) {
-	m := memberOf(e.user, e.info)
+// member acts on what the log tells of a presence channel.
+func (p *partition) member(channel string, c memberChange) {
 	p.mu.Lock()
-	h := p.channels[e.channel]
-	tell := h != nil && h.roster != nil && !h.roster.Has(e.user) && h.roster.Add(m)
+	h := p.channels[channel]
+	if h != nil && h.asked > 0 {
+		h.heard = append(h.heard, c)
+	}
+	tell := h != nil && h.roster != nil && h.change(c)
 	p.mu.Unlock()
-	if tell {
-		p.broadcast(e.channel, channels.MemberAdded(e.channel, m))
+	switch {
+	case tell && c.came != nil:
+		p.broadcast(channel, channels.MemberAdded(channel, c.came))
+	case tell:
+		p.broadcast(channel, channels.MemberRemoved(channel, c.user))
 	}
 }
 
-func (p *partition) memberRemoved(e *entry) {
+// setOnline acts on what the log tells of a user.
+func (p *partition) setOnline(e *entry) {
+	online := e.kind == typeOnline
 	p.mu.Lock()
-	h := p.channels[e.channel]
-	tell := h != nil && h.roster != nil && h.roster.Has(e.user) && h.roster.Remove(e.user)
-	p.mu.Unlock()
-	if tell {
-		p.broadcast(e.channel, channels.MemberRemoved(e.channel, e.user))
+	if p.looks > 0 {
+		if p.userChanges == nil {
+			p.userChanges = make(map[string]userChange)
+		}
+		p.userChanges[userName(e.user)] = userChange{e.id, online}
 	}
+	p.mu.Unlock()
+	p.node.Users.SetOnline(e.user, online)
 }

@@ -27,8 +27,9 @@ type fakeLog struct {
 	closed      bool
 	err         error // what all requests fail with
 	infoErr     error // what Info fails with
-	told        int   // things that webhooks were told
-	done        int   // of them, those that are done with
+	joins       int
+	told        int // things that webhooks were told
+	done        int // of them, those that are done with
 	nodes       []*fakeNode
 	channels    map[string]int // subscribers
 	members     map[string]map[string]int
@@ -160,15 +161,11 @@ func (p *fakePlace) Leave() {
 	})
 }
 
-func (p *fakePlace) isGone() (gone bool) {
-	p.log.with(func() { gone = p.gone })
-	return gone
-}
-
 func (n *fakeNode) Join(channel string, m *protocol.Member, then func([]byte, error)) channels.Place {
 	l := n.log
 	p := &fakePlace{log: l}
 	l.with(func() {
+		l.joins++
 		if m != nil && l.members[channel][m.UserID] == 0 && n.node.MaxMembers > 0 && len(l.members[channel]) >= n.node.MaxMembers {
 			p.leave = func() {}
 			l.entries = append(l.entries, func() { then(nil, channels.ErrFull) })
@@ -188,11 +185,8 @@ func (n *fakeNode) Join(channel string, m *protocol.Member, then func([]byte, er
 				})
 			}
 		}
-		l.entries = append(l.entries, func() {
-			if !p.isGone() {
-				then(n.Roster(channel), nil)
-			}
-		})
+		// Also if the place is left meanwhile: it may be about to be called.
+		l.entries = append(l.entries, func() { then(n.Roster(channel), nil) })
 		p.leave = func() { n.leave(channel, m) }
 	})
 	return p

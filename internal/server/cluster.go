@@ -59,7 +59,7 @@ func (t tellable) Telling(id string, done func()) channels.Observer {
 func (a *app) observer(clustered bool) channels.Observer {
 	switch {
 	case clustered:
-		return misses{app: a}
+		return misses{channels.Nobody, a}
 	case a.hooks != nil:
 		return a.hooks
 	}
@@ -67,8 +67,8 @@ func (a *app) observer(clustered bool) channels.Observer {
 }
 
 type misses struct {
-	channels.Nobody
-	app *app
+	channels.Observer // nobody
+	app               *app
 }
 
 func (m misses) CacheMissed(channel string) { m.app.cluster.CacheMissed(channel) }

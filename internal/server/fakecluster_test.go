@@ -48,6 +48,7 @@ type fakeNode struct {
 }
 
 func newFakeLog(t testing.TB) *fakeLog {
+	t.Helper()
 	l := &fakeLog{channels: map[string]int{}, members: map[string]map[string]int{}, users: map[string]int{}}
 	l.changed = sync.NewCond(&l.mu)
 	var running sync.WaitGroup

@@ -16,8 +16,7 @@ LINT        := .cache/bin/golangci-lint-$(GOLANGCI)
 
 # What npm ci leaves behind; older than package-lock.json, it must run again.
 MODULES := /node_modules/.package-lock.json
-JS_TEST := test/clients test/e2e
-JS      := $(JS_TEST) examples/jobs/web
+JS      := test/clients test/e2e examples/jobs/web
 
 .PHONY: help demo build test bench check fuzz clean bin/broadcastd bin/jobs
 
@@ -36,11 +35,14 @@ bin/broadcastd: # static: the image holds nothing else
 bin/jobs:
 	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/jobs
 
-test: build $(JS:%=%$(MODULES)) ## all tests: Go, clients in Node, browser (RACE=1: race detector)
-	@scripts/need.sh redis-server chromium
+test: build $(JS:%=%$(MODULES)) ## all tests: Go, browser, clients in Node with one node and with three (RACE=1: race detector)
+	@scripts/need.sh redis-server chromium nginx php-cli php-redis
 	$(GOTEST) ./...
 	scripts/image-smoke.sh
-	for dir in $(JS_TEST); do (cd $$dir && node --test --test-timeout=600000); done
+	cd test/e2e && node --test --test-timeout=600000
+	cd test/clients && for nodes in 1 3; do \
+		BROADCASTD_BIN=$(CURDIR)/bin/broadcastd BROADCASTD_NODES=$$nodes node --test --test-timeout=600000; \
+	done
 
 bench: ## benchmarks (COUNT=10 for benchstat), then all load scenarios, a table and a plot
 	go test -run='^$$' -bench=. -benchmem -count=$(COUNT) ./...

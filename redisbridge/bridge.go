@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 
 	"broadcastd/protocol"
 )
@@ -26,7 +25,7 @@ const (
 
 // Options say what a Bridge listens to and where its events go.
 type Options struct {
-	URL     string // redis://, rediss:// or unix://
+	URL     string // as internal/redisurl reads it
 	Sources []Source
 	// Publish takes an event for an app, by the app's id. Calls come one at a
 	// time, in Redis's order. It should not wait: meanwhile nothing is read.
@@ -59,7 +58,7 @@ type State struct {
 type Bridge struct {
 	// static
 	opt      Options
-	redis    *redis.Options
+	redis    *endpoint
 	sources  []Source // longest prefix first
 	patterns []string
 	log      *slog.Logger
@@ -77,9 +76,9 @@ type Bridge struct {
 
 // New checks the options; it doesn't connect.
 func New(opt Options) (*Bridge, error) {
-	options, err := parseURL(opt.URL)
+	endpoint, err := newEndpoint(opt.URL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("redis.url: %w", err)
 	}
 	if len(opt.Sources) == 0 {
 		return nil, errors.New("redis.prefix is missing: it says which channels to listen to, \"\" for all")
@@ -93,10 +92,10 @@ func New(opt Options) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := opt.Log.With("redis", options.Addr)
+	log := opt.Log.With("redis", endpoint.String())
 	return &Bridge{
 		opt:      opt,
-		redis:    options,
+		redis:    endpoint,
 		sources:  longestFirst(opt.Sources),
 		patterns: patterns(opt.Sources),
 		log:      log,
@@ -142,7 +141,7 @@ func pause(ctx context.Context, d time.Duration) {
 func (b *Bridge) listen(ctx context.Context) error {
 	var heard time.Time // when Redis sent something, zero until it has subscribed us
 	l := listener{
-		opt:       b.redis,
+		redis:     b.redis,
 		patterns:  b.patterns,
 		pingEvery: b.opt.PingInterval,
 		subscribed: func(refused []error) {

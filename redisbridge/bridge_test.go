@@ -228,7 +228,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		"no URL":                       {Options{Sources: laravel}, "redis.url"},
 		"another scheme":               {Options{URL: "http://:hunter2@host", Sources: laravel}, "redis.url"},
-		"odd characters in a password": {Options{URL: "redis://:hun/ter2@host:6379", Sources: laravel}, "percent-encoded"},
+		"odd characters in a password": {Options{URL: "redis://:hun/ter2@host:6379", Sources: laravel}, "%2F"},
 		"bad port":                     {Options{URL: "redis://:hunter2@host:port", Sources: laravel}, "redis.url"},
 		"bad database":                 {Options{URL: "redis://host/hunter2", Sources: laravel}, "redis.url"},
 		"no prefix":                    {Options{URL: "redis://:hunter2@host"}, "redis.prefix"},

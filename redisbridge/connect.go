@@ -14,26 +14,55 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"broadcastd/internal/nonblock"
+	"broadcastd/internal/redisurl"
 )
 
 const (
 	dialTimeout = 5 * time.Second
 	ioTimeout   = 3 * time.Second // of the handshake's reads and of each write
+	// reloadEvery is how long a client in use goes by what it knows of a Cluster,
+	// since a master that is gone tells nobody who came after it.
+	reloadEvery = time.Second
 )
 
 // go-redis prints to stderr through a logger that all its clients share. What
 // it would say reaches this package as errors.
 func init() { logging.Disable() }
 
-// parseURL reads a redis://, rediss:// or unix:// URL. Its errors don't quote
-// the URL, in which a misplaced character can turn the password into anything.
-func parseURL(url string) (*redis.Options, error) {
-	opt, err := redis.ParseURL(url)
+// NewClient makes a client of the Redis at a URL: a single one, the master that
+// Sentinels name, or a Cluster, as internal/redisurl says. It doesn't connect.
+// What fails is not tried again, apart from a Cluster's, where a command may go
+// to another node three times. Errors of the URL don't quote it.
+func NewClient(url string, poolSize int) (redis.UniversalClient, error) {
+	e, err := newEndpoint(url)
 	if err != nil {
-		return nil, errors.New("redis.url is not of the form redis://user:password@host:port, rediss://... (TLS) " +
-			"or unix://user:password@/path/to.sock; special characters in a password must be percent-encoded")
+		return nil, fmt.Errorf("the Redis URL: %w", err)
 	}
-	opt.DB = 0 // pub/sub knows no databases, and a user may lack SELECT
+	e.PoolSize = poolSize
+	if e.IsClusterMode {
+		opt := e.Cluster()
+		opt.ClusterStateReloadInterval = reloadEvery
+		return redis.NewClusterClient(opt), nil
+	}
+	return redis.NewUniversalClient(e.UniversalOptions), nil
+}
+
+// Address tells people which Redis a URL is for: hosts, ports and a master's name,
+// no secrets. It is empty for what is no such URL.
+func Address(url string) string {
+	e, err := newEndpoint(url)
+	if err != nil {
+		return ""
+	}
+	return e.String()
+}
+
+// newEndpoint reads a URL that says which Redis, and adds how to connect to it.
+func newEndpoint(url string) (*endpoint, error) {
+	opt, err := redisurl.Parse(url)
+	if err != nil {
+		return nil, err
+	}
 	opt.Protocol = 2
 	opt.DisableIdentity = true // a user may lack CLIENT
 	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
@@ -41,7 +70,11 @@ func parseURL(url string) (*redis.Options, error) {
 	opt.DialerRetries = 1
 	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = dialTimeout, ioTimeout, ioTimeout
 	opt.ContextTimeoutEnabled = true
-	return opt, nil
+	config := opt.TLSConfig
+	opt.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return dial(ctx, config, network, addr)
+	}
+	return &endpoint{UniversalOptions: opt}, nil
 }
 
 // dialOnce is a dialer whose connection is cut when ctx ends, whatever it is
@@ -53,7 +86,7 @@ func dialOnce(ctx context.Context, opt *redis.Options) func(context.Context, str
 		if used.Swap(true) {
 			return nil, net.ErrClosed
 		}
-		conn, err := dial(ctx, opt.TLSConfig, network, addr)
+		conn, err := opt.Dialer(ctx, network, addr)
 		if err == nil {
 			context.AfterFunc(ctx, func() { _ = conn.Close() })
 		}
@@ -75,17 +108,21 @@ func dial(ctx context.Context, config *tls.Config, network, addr string) (net.Co
 
 // Ping tells whether the Redis at the URL answers, within a few seconds.
 func Ping(ctx context.Context, url string) error {
-	opt, err := parseURL(url)
+	e, err := newEndpoint(url)
 	if err != nil {
-		return err
+		return fmt.Errorf("redis.url: %w", err)
 	}
-	client := redis.NewClient(opt)
+	node, err := e.locate(ctx)
+	if err != nil {
+		return fmt.Errorf("redis at %s: %w", e, err)
+	}
+	client := redis.NewClient(node)
 	defer func() { _ = client.Close() }()
 	err = client.Ping(ctx).Err()
 	if err == nil || redis.IsPermissionError(err) { // the user lacks PING, but is one
 		return nil
 	}
-	return fmt.Errorf("redis at %s: %w", opt.Addr, explain(err, ""))
+	return fmt.Errorf("redis at %s: %w", node.Addr, explain(err, ""))
 }
 
 // Answers tells whether there is a Redis at addr, host:port, be it one that

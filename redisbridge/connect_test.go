@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"broadcastd/test/redistest"
 )
 
@@ -84,11 +86,8 @@ func TestEmbedded(t *testing.T) {
 	if !Answers(context.Background(), strings.TrimPrefix(url, "redis://")) {
 		t.Error("doesn't answer")
 	}
-	opt, err := parseURL(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := redisClient(t, opt)
+	addr := strings.TrimPrefix(url, "redis://")
+	client := redisClient(t, &redis.Options{Addr: addr})
 	b := start(t, Options{URL: url, Sources: laravel})
 	b.untilUp()
 	for _, p := range readFixture[published](t, "redis-publish.json")[:20] {
@@ -96,7 +95,7 @@ func TestEmbedded(t *testing.T) {
 	}
 	b.events(20)
 
-	if _, _, err := embedded(opt.Addr); err == nil || !strings.Contains(err.Error(), opt.Addr) {
+	if _, _, err := embedded(addr); err == nil || !strings.Contains(err.Error(), addr) {
 		t.Errorf("a second one on the same address: got %v", err)
 	}
 }

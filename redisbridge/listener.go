@@ -3,6 +3,7 @@ package redisbridge
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,7 @@ var errSilent = errors.New("no answer to pings")
 // listener is one connection to Redis that hears the channels of patterns. Its
 // functions are called by run, in the order of what comes.
 type listener struct {
-	opt       *redis.Options
+	redis     *endpoint
 	patterns  []string
 	pingEvery time.Duration
 
@@ -43,8 +44,12 @@ type listener struct {
 // run ends with ctx or with the connection and returns why, never nil.
 func (l *listener) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	opt := *l.opt
-	opt.Dialer = dialOnce(ctx, l.opt)
+	node, err := l.redis.locate(ctx)
+	if err != nil {
+		return l.ended(ctx, cancel, err)
+	}
+	opt := *node
+	opt.Dialer = dialOnce(ctx, node)
 	client := redis.NewClient(&opt)
 	defer func() { _ = client.Close() }()
 	pubsub := client.Subscribe(noDeadline)
@@ -56,14 +61,12 @@ func (l *listener) run(ctx context.Context) error {
 		}
 	}
 
-	beating := make(chan struct{})
-	go func() {
-		defer close(beating)
-		l.heartbeat(ctx, cancel, pubsub)
-	}()
-	err := l.receive(pubsub)
+	var watching sync.WaitGroup
+	watching.Go(func() { l.heartbeat(ctx, cancel, pubsub) })
+	watching.Go(func() { l.stay(ctx, cancel, node) })
+	err = l.receive(pubsub)
 	err = l.ended(ctx, cancel, err)
-	<-beating
+	watching.Wait()
 	return err
 }
 
@@ -136,6 +139,25 @@ func (l *listener) heartbeat(ctx context.Context, cancel context.CancelCauseFunc
 			return
 		}
 		if err := pubsub.Ping(noDeadline); err != nil {
+			cancel(err)
+			return
+		}
+	}
+}
+
+// stay ends the connection when its node isn't the one to listen to any more:
+// Sentinels name another master, or the node has lost its Cluster. Such a node
+// can look alive and hear nothing that is published elsewhere.
+func (l *listener) stay(ctx context.Context, cancel context.CancelCauseFunc, node *redis.Options) {
+	ticker := time.NewTicker(2 * l.pingEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := l.redis.misplaced(ctx, node); err != nil {
 			cancel(err)
 			return
 		}

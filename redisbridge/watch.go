@@ -11,12 +11,12 @@ import (
 // comes, until ctx ends, which is no error. seen is called from one goroutine
 // and may keep the payload.
 func Watch(ctx context.Context, url string, seen func(channel string, payload []byte)) error {
-	opt, err := parseURL(url)
+	e, err := newEndpoint(url)
 	if err != nil {
-		return err
+		return fmt.Errorf("redis.url: %w", err)
 	}
 	l := listener{
-		opt:        opt,
+		redis:      e,
 		patterns:   []string{"*"},
 		pingEvery:  pingInterval,
 		subscribed: func([]error) {},
@@ -24,7 +24,7 @@ func Watch(ctx context.Context, url string, seen func(channel string, payload []
 		pong:       func() {},
 	}
 	if err := l.run(ctx); ctx.Err() == nil {
-		return fmt.Errorf("redis at %s: %w", opt.Addr, err)
+		return fmt.Errorf("redis at %s: %w", e, err)
 	}
 	return nil
 }

@@ -1,11 +1,21 @@
 #!/usr/bin/env bash
-# Makes sure that the commands named are there. Each is called like its Debian
-# package, which root installs when it is missing.
+# Makes sure that what the named Debian packages hold is there; root installs
+# them when it is missing.
 set -euo pipefail
+PATH=$PATH:/usr/sbin # where nginx is
+
+# present PACKAGE: most are called like their command.
+present() {
+	case $1 in
+	php-cli) command -v php ;;
+	php-redis) php -r 'exit(extension_loaded("redis") ? 0 : 1);' ;;
+	*) command -v "$1" ;;
+	esac >/dev/null 2>&1
+}
 
 missing=()
 for name in "$@"; do
-	command -v "$name" >/dev/null || missing+=("$name")
+	present "$name" || missing+=("$name")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 

@@ -91,9 +91,9 @@ describe('a connection', { concurrency: true }, () => {
 
   it('a restart behind a load balancer: everybody goes to the other daemon', async (t) => {
     const [old, next] = await Promise.all([startDaemon(t), startDaemon(t)]);
-    const balancer = await startBalancer(t, old.port);
+    const balancer = await startBalancer(t, [old]);
     await restart(t, balancer, async () => {
-      balancer.target = next.port;
+      balancer.targets = [next];
       await old.stop();
       return next;
     });

@@ -1,78 +1,76 @@
-import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-import { eventually, start, temporaryDir } from './process.mjs';
+import { startBalancer } from './balancer.mjs';
+import { startNode } from './node.mjs';
+import { temporaryDir } from './process.mjs';
+import { startRedis } from './redis.mjs';
 
-let built;
-
-/** The daemon to test: $BROADCASTD_BIN, or the source as it is. */
-function daemonProgram() {
-  if (process.env.BROADCASTD_BIN) return process.env.BROADCASTD_BIN;
-  if (!built) {
-    built = join(temporaryDir(), 'broadcastd');
-    const root = fileURLToPath(new URL('../..', import.meta.url));
-    execFileSync('go', ['build', '-o', built, './cmd/broadcastd'], { cwd: root });
-  }
-  return built;
-}
+/** How many nodes each daemon of the tests is: $BROADCASTD_NODES, or 1. */
+const NODES = Number(process.env.BROADCASTD_NODES || 1);
 
 /**
  * Starts the daemon on free ports, with app-id, app-key and app-secret unless
- * config says otherwise, and waits until it hears Redis if it has one.
+ * config says otherwise, and waits until it hears Redis if it has one. It is one
+ * node or, with $BROADCASTD_NODES, several that look the same to a test.
  * @param {{after: (stop: () => any) => void}} t a test, or node:test's own after
  * @param {object} [config] what config.yaml would hold
  */
-export function startDaemon(t, config = {}) {
+export const startDaemon = (t, config = {}) =>
+  NODES === 1 ? startNodes(t, 1, config) : startCluster(t, NODES, config);
+
+/**
+ * Starts several nodes behind a balancer, which share the Redis that config
+ * names, or one of their own.
+ */
+export async function startCluster(t, count, config = {}) {
+  const redis = config.scaling?.redis || config.redis?.url || (await startRedis(t)).url;
+  return startNodes(t, count, { ...config, scaling: {
+    enabled: true, redis, prefix: `${randomUUID()}:`,
+    cluster_limits: true, // those of a test are the app's
+    ...config.scaling,
+  } });
+}
+
+function startNodes(t, count, config) {
   const cwd = temporaryDir();
   // YAML takes JSON.
   writeFileSync(join(cwd, 'test.yaml'), JSON.stringify({
     host: '127.0.0.1', admin: { listen: '127.0.0.1:0' }, ...config,
     app: { id: 'app-id', key: 'app-key', secret: 'app-secret', ...config.app },
   }));
-  return launch(t, cwd, (port) => ['--config', 'test.yaml', '--port', String(port)]);
+  return launch(t, count, () => startNode(t, cwd, (port) => ['--config', 'test.yaml', '--port', String(port)]));
 }
 
-/** Starts the daemon with a Laravel project's .env, of that text, and nothing else. */
-export function startDaemonWithEnvFile(t, text) {
+/** Starts the daemon with a Laravel project's .env, of that text, which names a Redis and the port. */
+export function startDaemonWithEnvFile(t, text, port) {
   const cwd = temporaryDir();
-  writeFileSync(join(cwd, '.env'), text);
-  return launch(t, cwd, () => ['--env-file', '.env']);
+  const several = NODES > 1;
+  writeFileSync(join(cwd, '.env'), several ? `${text}REVERB_SCALING_ENABLED=true\n` : text);
+  const start = (own) => ['--env-file', '.env', ...(several ? ['--port', String(own)] : [])];
+  return launch(t, NODES, () => startNode(t, cwd, start), port);
 }
 
-async function launch(t, cwd, args) {
-  let program;
-  const daemon = {
-    port: 0,
-    adminPort: 0,
-    /** Starts it again, on the same port. */
-    async start() {
-      program = await start(daemonProgram(), ['start', ...args(daemon.port)], {
-        cwd, ready: (output) => output.match(/msg=listening address=\S+:(\d+) .*admin=\S+:(\d+)/),
-      });
-      [, daemon.port, daemon.adminPort] = program.isReady.map(Number);
-      await daemon.becomes('ready');
-    },
-    /** Ends it as a supervisor does. */
-    async stop() {
-      assert.equal(await program.stop('SIGTERM'), 0, program.output());
-    },
-    /** What it has logged since it started. */
-    log: () => program.output(),
-    /** Waits for a status of /readyz: ready, degraded. */
-    becomes: (status) => eventually(`the daemon is ${status}`, async () => {
-      const answer = await fetch(`http://127.0.0.1:${daemon.adminPort}/readyz`);
-      return (await answer.json()).status === status;
-    }),
-    /** Reads a metric's value by its name with labels. */
+/** Starts so many nodes. One is the daemon itself; several are one behind a balancer. */
+async function launch(t, count, startOne, port = 0) {
+  const nodes = await Promise.all(Array.from({ length: count }, startOne));
+  const all = (act) => Promise.all(nodes.map(act));
+  if (count === 1) return Object.assign(nodes[0], { nodes });
+  const balancer = await startBalancer(t, [...nodes], port);
+  return {
+    /** Each by itself: a test may stop, start and ask it. */
+    nodes,
+    balancer,
+    port: balancer.port,
+    start: () => all((node) => node.start()),
+    stop: () => all((node) => node.stop()),
+    log: () => nodes.map((node) => node.log()).join(''),
+    becomes: (status) => all((node) => node.becomes(status)),
+    /** A metric's sum over the nodes that have it. */
     async metric(series) {
-      const text = await (await fetch(`http://127.0.0.1:${daemon.adminPort}/metrics`)).text();
-      return Number(text.split('\n').find((line) => line.startsWith(`${series} `))?.split(' ').at(-1));
+      const values = (await all((node) => node.metric(series))).filter((value) => !Number.isNaN(value));
+      return values.length > 0 ? values.reduce((sum, value) => sum + value) : NaN;
     },
   };
-  await daemon.start();
-  t.after(() => program.stop('SIGKILL'));
-  return daemon;
 }

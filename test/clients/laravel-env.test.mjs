@@ -54,7 +54,7 @@ BROADCASTD_ADMIN_LISTEN=127.0.0.1:0
 test('events by Redis and by HTTP reach Echo', async (t) => {
   const redis = await startRedis(t);
   const port = await freePort();
-  const daemon = await startDaemonWithEnvFile(t, envFile({ port, redisPort: redis.port }));
+  const daemon = await startDaemonWithEnvFile(t, envFile({ port, redisPort: redis.port }), port);
   assert.equal(daemon.port, port);
 
   const laravel = await startApi(t, 'reverb');

@@ -11,8 +11,10 @@ import { serverLibrary } from './echo.mjs';
 export async function startReceiver(t) {
   const receiver = {
     url: '',
-    /** The events of the requests that were taken, in order. */
+    /** The events of the requests that were taken, in order, without ids. */
     events: [],
+    /** Those that a cluster gives them, by which a receiver knows what it has had. */
+    ids: [],
     /** Requests so far: {headers, body, valid, time}. */
     requests: [],
     /** The status for a request that is valid; undefined: none, for ever. */
@@ -25,7 +27,12 @@ export async function startReceiver(t) {
     const valid = request.method === 'POST' && webhook.isValid();
     receiver.requests.push({ headers: request.headers, body: rawBody, valid, time: webhook.getTime() });
     const status = valid ? receiver.status : 401;
-    if (status === 200) receiver.events.push(...webhook.getEvents());
+    if (status === 200) {
+      for (const { id, ...event } of webhook.getEvents()) {
+        receiver.events.push(event);
+        if (id !== undefined) receiver.ids.push(id);
+      }
+    }
     if (status !== undefined) response.writeHead(status).end();
   });
   server.listen(0, '127.0.0.1');

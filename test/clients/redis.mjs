@@ -23,17 +23,18 @@ export async function startRedis(t) {
     },
     kill: () => server.stop('SIGKILL'),
     /** Publishes as Laravel does: one script, which sends to every channel. */
-    publish: (channels, payload) => evaluate(port,
-      "for i = 2, #ARGV do redis.call('publish', ARGV[i], ARGV[1]) end", [payload, ...[channels].flat()]),
+    publish: (channels, payload) => redis.run('EVAL',
+      "for i = 2, #ARGV do redis.call('publish', ARGV[i], ARGV[1]) end", '0', payload, ...[channels].flat()),
+    /** Has Redis run a command, byte for byte. */
+    run: (...words) => run(port, words),
   };
   await redis.start();
   t.after(() => redis.kill());
   return redis;
 }
 
-/** Has Redis run a script with arguments and no keys, byte for byte. */
-async function evaluate(port, script, args) {
-  const words = ['EVAL', script, '0', ...args].map((word) => Buffer.from(word));
+async function run(port, command) {
+  const words = command.map((word) => Buffer.from(word));
   const socket = net.connect(port, '127.0.0.1');
   try {
     socket.write(`*${words.length}\r\n`);

@@ -66,6 +66,7 @@ describe('webhooks', { concurrency: true }, () => {
       { name: 'member_removed', ...room, user_id: '9' },
       { name: 'channel_vacated', ...jobs });
 
+    assert.equal(new Set(receiver.ids).size, receiver.ids.length, 'nothing is told twice');
     for (const { valid, headers, time } of receiver.requests) {
       assert.ok(valid, 'Pusher\'s library verifies it');
       assert.equal(headers['x-pusher-key'], 'app-key');

@@ -1,5 +1,5 @@
-// Package redistest runs a real redis-server for a test, and lets the test
-// kill, restart and freeze it.
+// Package redistest runs real redis-servers for a test, one, a Sentinel set or a
+// Cluster, and lets the test kill, restart and freeze them.
 package redistest
 
 import (
@@ -27,6 +27,7 @@ type Server struct {
 	args   []string
 	dir    string
 	cmd    *exec.Cmd // nil while it isn't running
+	frozen bool
 	output *bytes.Buffer
 }
 
@@ -45,14 +46,20 @@ func Reserve(tb testing.TB, args ...string) *Server {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		tb.Fatalf("redis-server is needed for this test (apt-get install redis-server, or brew install redis): %v", err)
 	}
+	s := &Server{tb: tb, addr: freeAddr(tb), args: args, dir: tb.TempDir()}
+	tb.Cleanup(s.Kill)
+	return s
+}
+
+// freeAddr is a free port of 127.0.0.1.
+func freeAddr(tb testing.TB) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	s := &Server{tb: tb, addr: l.Addr().String(), args: args, dir: tb.TempDir()}
-	tb.Cleanup(s.Kill)
-	return s
+	return l.Addr().String()
 }
 
 // Addr is host:port.
@@ -78,16 +85,23 @@ func (s *Server) Client(options ...func(*redis.Options)) *redis.Client {
 	return client
 }
 
+// port is the number as text.
+func (s *Server) port() string {
+	_, port, _ := net.SplitHostPort(s.addr)
+	return port
+}
+
 // Restart starts the server, on the port that it had, and waits until it
 // answers. Nothing that it knew is left.
 func (s *Server) Restart() {
 	s.tb.Helper()
+	s.run(append([]string{"--bind", "127.0.0.1", "--port", s.port(), "--dir", s.dir, "--save", "", "--appendonly", "no"}, s.args...))
+}
+
+// run starts the server anew, with these arguments.
+func (s *Server) run(args []string) {
+	s.tb.Helper()
 	s.Kill()
-	_, port, err := net.SplitHostPort(s.addr)
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--dir", s.dir, "--save", "", "--appendonly", "no"}, s.args...)
 	s.output = &bytes.Buffer{}
 	s.cmd = exec.Command("redis-server", args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
@@ -129,14 +143,22 @@ func (s *Server) Kill() {
 	}
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
-	s.cmd = nil
+	s.cmd, s.frozen = nil, false
 }
 
 // Freeze stops the server: its connections stay open and say nothing.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Freeze() {
+	s.tb.Helper()
+	s.signal(syscall.SIGSTOP)
+	s.frozen = true
+}
 
 // Thaw ends Freeze.
-func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+func (s *Server) Thaw() {
+	s.tb.Helper()
+	s.signal(syscall.SIGCONT)
+	s.frozen = false
+}
 
 func (s *Server) signal(sig syscall.Signal) {
 	s.tb.Helper()

@@ -31,8 +31,8 @@ type Cluster interface {
 	// SignIn counts a connection of a signed-in user.
 	SignIn(userID string) Place
 	// Online tells which of the users are signed in anywhere. then is called once
-	// for each part of them.
-	Online(userIDs []string, then func(online []string))
+	// for each part of them: those asked about, and of these who is online.
+	Online(userIDs []string, then func(asked, online []string))
 	// Connect counts a connection.
 	Connect() Place
 

@@ -237,15 +237,17 @@ func TestClusterWatches(t *testing.T) {
 	log := newFakeLog(t)
 	here, node := log.node(t)
 	there, _ := log.node(t)
-	bob, eve := there.connect(t), there.connect(t)
+	bob, eve, zoe := there.connect(t), there.connect(t), there.connect(t)
 	bob.signin("bob")
+	zoe.signin("zoe")
 
 	ann, gone := here.connect(t), here.connect(t)
-	ann.send(ann.signinAs(`{"id":"ann","watchlist":["bob","eve"]}`))
+	ann.send(ann.signinAs(`{"id":"ann","watchlist":["bob","zoe","eve"]}`))
 	if m := ann.next(); m.Event != "pusher:signin_success" {
 		t.Fatalf("%+v", m)
 	}
 	ann.want(event("online", `\"bob\"`))
+	ann.want(event("online", `\"zoe\"`))
 	eve.signin("eve")
 	ann.want(event("online", `\"eve\"`))
 	_ = bob.nc.Close()
@@ -256,22 +258,22 @@ func TestClusterWatches(t *testing.T) {
 
 	// Who ends before it hears who is online watches nobody.
 	log.pause(true)
-	gone.send(gone.signinAs(`{"id":"gone","watchlist":["zoe"]}`))
+	gone.send(gone.signinAs(`{"id":"gone","watchlist":["max"]}`))
 	if m := gone.next(); m.Event != "pusher:signin_success" {
 		t.Fatalf("%+v", m)
 	}
 	_ = gone.nc.Close()
-	log.wantState(t, "map[] map[] map[ann:1 eve:1] 2\n")
+	log.wantState(t, "map[] map[] map[ann:1 eve:1 zoe:1] 3\n")
 	log.pause(false)
 	log.settle(t)
 	ann.fence()
 	watched := node.node.Users.Watched()
 	slices.Sort(watched)
-	if !slices.Equal(watched, []string{"bob", "eve"}) {
+	if !slices.Equal(watched, []string{"bob", "eve", "zoe"}) {
 		t.Errorf("watched are %v", watched)
 	}
 	_ = ann.nc.Close()
-	log.wantState(t, "map[] map[] map[eve:1] 1\n")
+	log.wantState(t, "map[] map[] map[eve:1 zoe:1] 2\n")
 	if watched, here := node.node.Users.Watched(), node.node.Users.Here("ann"); len(watched) != 0 || here {
 		t.Errorf("after the end watched are %v, and ann is here: %t", watched, here)
 	}

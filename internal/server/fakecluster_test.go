@@ -238,11 +238,16 @@ func (n *fakeNode) SignIn(userID string) channels.Place {
 	return &fakePlace{log: l, leave: func() { change(-1) }}
 }
 
-func (n *fakeNode) Online(userIDs []string, then func([]string)) {
+func (n *fakeNode) Online(userIDs []string, then func(asked, online []string)) {
 	l := n.log
 	l.with(func() {
-		online := slices.DeleteFunc(slices.Clone(userIDs), func(id string) bool { return l.users[id] == 0 })
-		l.entries = append(l.entries, func() { then(online) })
+		for _, id := range userIDs { // each is a part by itself
+			asked, online := []string{id}, []string{}
+			if l.users[id] > 0 {
+				online = asked
+			}
+			l.entries = append(l.entries, func() { then(asked, online) })
+		}
 	})
 }
 

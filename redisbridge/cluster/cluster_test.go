@@ -281,7 +281,7 @@ func TestSignedInUsers(t *testing.T) {
 	a, b := startNode(t, redis.URL(), nodeOptions{partitions: 2}), startNode(t, redis.URL(), nodeOptions{partitions: 2})
 	watcher := a.client()
 	watch := func(list []string) {
-		a.app.Online(list, func(online []string) { a.users.Watch(watcher, list, online) })
+		a.app.Online(list, func(asked, online []string) { a.users.Watch(watcher, asked, online) })
 	}
 	place := b.app.SignIn("bob")
 	eventually(t, "bob is signed in", func() bool {

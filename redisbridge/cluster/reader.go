@@ -161,6 +161,9 @@ func (p *partition) applyEvent(e *entry) entryResult {
 			return entryRepeated
 		}
 	}
+	if generation != "" && !p.node.Hub.Wants(e.channel) {
+		return entryOK
+	}
 	event, badSocket := e.toEvent()
 	if err := p.checkEvent(&event, e); err != nil {
 		p.refuse(e, err)

@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
@@ -161,18 +163,20 @@ func (p *partition) applyEvent(e *entry) entryResult {
 			return entryRepeated
 		}
 	}
-	if generation != "" && !p.node.Hub.Wants(e.channel) {
+	if generation != "" && !p.solo && !p.node.Hub.Wants(e.channel) {
 		return entryOK
 	}
 	event, badSocket := e.toEvent()
-	if err := p.checkEvent(&event, e); err != nil {
-		p.refuse(e, err)
-		return entryRefused
+	if generation == "" {
+		if err := p.checkEvent(&event, e); err != nil {
+			p.refuse(e, err)
+			return entryRefused
+		}
 	}
 	if badSocket {
 		p.metrics.badSockets.Inc()
 	}
-	if protocol.KindOf(e.channel).IsCache() {
+	if !p.solo && protocol.KindOf(e.channel).IsCache() {
 		p.kept[e.channel] = e.id
 	}
 	p.deliver(&event, generation == "")
@@ -181,14 +185,17 @@ func (p *partition) applyEvent(e *entry) entryResult {
 
 // checkEvent checks what an API added; what nodes did has been checked.
 func (p *partition) checkEvent(event *protocol.Event, e *entry) error {
-	if e.from != "" {
-		return nil
-	}
 	if err := event.Check(); err != nil {
 		return err
 	}
-	if max := p.node.MaxEventSize; max > 0 && len(e.data) > max {
-		return fmt.Errorf("data is %d bytes, the limit is %d (key app.max_event_size)", len(e.data), max)
+	size := max(len(e.data), len(e.raw))
+	switch limit := p.node.MaxEventSize; {
+	case limit > 0 && size > limit:
+		return fmt.Errorf("data is %d bytes, the limit is %d (key app.max_event_size)", size, limit)
+	case e.raw != "" && !json.Valid(event.Data):
+		return errors.New("raw is not JSON; text goes into data")
+	case !utf8.ValidString(event.UserID):
+		return errors.New("user is not valid UTF-8")
 	}
 	return nil
 }

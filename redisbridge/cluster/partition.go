@@ -35,8 +35,7 @@ type partition struct {
 	turn    sync.Mutex
 	at      position            // up to where the log has been read
 	results []result            // that wait for their position, by it
-	seen    map[string]uint64   // by generation, the last number that was delivered
-	skip    map[string]struct{} // this node's that were delivered without the log, by their from
+	seen    map[string]*seen    // by generation
 	kept    map[string]position // cache channels whose last event the keeper hasn't kept yet
 	keeper  *keeper             // nil: another node is it
 	refused time.Time           // when an entry was that
@@ -115,7 +114,7 @@ func newPartition(c *Cluster, node channels.Node, index int) *partition {
 		node: node, index: index, keys: k, client: c.client, options: o, metrics: c.metrics, started: c.started,
 		tried: make(chan struct{}),
 		log:   o.Log.With("app", node.App, "log", k.log),
-		seen:  make(map[string]uint64), skip: make(map[string]struct{}), kept: make(map[string]position),
+		seen:  make(map[string]*seen), kept: make(map[string]position),
 		generation: newGeneration(), channels: make(map[string]*holding),
 		since: time.Now(), why: errNotYet, wake: make(chan struct{}, 1),
 	}

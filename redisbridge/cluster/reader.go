@@ -124,8 +124,10 @@ func (p *partition) apply(e *entry) {
 }
 
 func (p *partition) applyKind(e *entry) entryResult {
-	switch e.kind {
-	case typeEvent:
+	if generation, number := e.origin(); generation != "" && !p.see(generation, number) {
+		return entryRepeated
+	}
+	if e.kind == typeEvent {
 		return p.applyEvent(e)
 	}
 	if p.solo {
@@ -152,17 +154,7 @@ func (p *partition) applyKind(e *entry) entryResult {
 }
 
 func (p *partition) applyEvent(e *entry) entryResult {
-	generation, number := e.origin()
-	if generation != "" {
-		if number <= p.seen[generation] {
-			return entryRepeated
-		}
-		p.seen[generation] = number
-		if _, ok := p.skip[e.from]; ok {
-			delete(p.skip, e.from)
-			return entryRepeated
-		}
-	}
+	generation, _ := e.origin()
 	if generation != "" && !p.solo && !p.node.Hub.Wants(e.channel) {
 		return entryOK
 	}

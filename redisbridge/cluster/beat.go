@@ -9,6 +9,7 @@ import (
 
 // beat is what a node hears when it renews its lease.
 type beat struct {
+	generation string
 	keeper     bool
 	lapsed     bool  // the lease had run out
 	version    int64 // of the ledger
@@ -60,7 +61,7 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	case err != nil:
 		return beat{}, err
 	case len(reply) == 1:
-		return beat{}, errGone
+		return beat{}, gone(generation)
 	case len(reply) < 8:
 		return beat{}, errors.New("the lease's script gave an answer that cannot be read; do all nodes run the same version?")
 	}
@@ -69,7 +70,7 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	version, _ := reply[3].(int64)
 	nodes, _ := reply[5].(int64)
 	return beat{
-		keeper: isKeeper == 1, lapsed: lapsed == 1, version: version, expected: expected,
+		generation: generation, keeper: isKeeper == 1, lapsed: lapsed == 1, version: version, expected: expected,
 		checkpoint: textOf(reply, 4), nodes: nodes, expired: textsOf(reply[6]), unfinished: textsOf(reply[7]),
 	}, nil
 }

@@ -118,18 +118,20 @@ func (p *partition) begin(cancel context.CancelCauseFunc, b beat) (fresh bool) {
 	p.fail = cancel
 	p.log.Info("the cluster's Redis answers", "away", time.Since(p.since).Round(time.Millisecond))
 	p.up, p.since, p.why = true, time.Now(), nil
+	p.sessions++
 	late := p.late
 	p.late = nil
 	for _, h := range late {
 		h.late = false
 		p.touch(h)
 	}
-	if fresh = !p.registered || b.version < p.version; fresh {
-		p.registered = true
+	if fresh = !p.registered || p.anew || b.version < p.version; fresh {
+		p.registered = b.generation == p.generation
 		p.declareAll()
 	} else {
 		p.resyncAll()
 	}
+	p.version, p.anew = b.version, false
 	p.try.Do(func() { close(p.tried) })
 	return fresh
 }

@@ -62,8 +62,8 @@ func (r *receiver) ServeHTTP(_ http.ResponseWriter, req *http.Request) {
 	for _, e := range batch.Events {
 		before, again := r.told[e.ID]
 		switch {
-		case e.ID == "":
-			r.bad = append(r.bad, "no id: "+string(body))
+		case strings.Count(e.ID, "-") != 2:
+			r.bad = append(r.bad, "no good id: "+string(body))
 		case again && before != e:
 			r.bad = append(r.bad, "another event with the same id: "+string(body))
 		}
@@ -87,10 +87,11 @@ func (r *receiver) inOrder() []hookEvent {
 	return all
 }
 
+// idParts are the numbers in "ms-seq-partition" that tell a channel's order.
 func idParts(id string) (ms, seq int) {
-	first, second, _ := strings.Cut(id, "-")
-	ms, _ = strconv.Atoi(first)
-	seq, _ = strconv.Atoi(second)
+	parts := strings.SplitN(id, "-", 3)
+	ms, _ = strconv.Atoi(parts[0])
+	seq, _ = strconv.Atoi(parts[1])
 	return ms, seq
 }
 

@@ -280,6 +280,18 @@ func (h *Hub) tell(ch *channel, f protocol.Frame) {
 	h.broadcast(ch, protocol.Shared{Frame: f}, 0, time.Time{})
 }
 
+// Wants reports whether an event of the channel would reach anybody here, or be
+// kept.
+func (h *Hub) Wants(channel string) bool {
+	if protocol.KindOf(channel).IsCache() {
+		return true
+	}
+	sh := h.shard(channel)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.channels[channel] != nil
+}
+
 // Publish hands an event to its channel's subscribers and tells how many
 // there are. The event has passed its Check.
 func (h *Hub) Publish(e *protocol.Event, received time.Time) int {

@@ -27,8 +27,8 @@ type Cluster interface {
 	// SignIn counts a connection of a signed-in user.
 	SignIn(userID string) Place
 	// Online tells which of the users are signed in anywhere. then is called once
-	// for each part of them.
-	Online(userIDs []string, then func(online []string))
+	// for each part of them, with that part and who of it is online.
+	Online(userIDs []string, then func(part, online []string))
 	// Connect counts a connection.
 	Connect() Place
 

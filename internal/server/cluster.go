@@ -156,11 +156,11 @@ func (ses *session) enterUser(u *user) {
 	if len(u.watchlist) == 0 {
 		return
 	}
-	a.cluster.Online(u.watchlist, func(online []string) {
+	a.cluster.Online(u.watchlist, func(part, online []string) {
 		ses.mu.Lock()
 		defer ses.mu.Unlock()
 		if ses.user == u {
-			a.users.Watch(ses.conn, u.watchlist, online)
+			a.users.Watch(ses.conn, part, online)
 		}
 	})
 }

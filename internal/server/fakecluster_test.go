@@ -243,11 +243,11 @@ func (n *fakeNode) SignIn(userID string) channels.Place {
 	return &fakePlace{log: l, leave: func() { change(-1) }}
 }
 
-func (n *fakeNode) Online(userIDs []string, then func([]string)) {
+func (n *fakeNode) Online(userIDs []string, then func(part, online []string)) {
 	l := n.log
 	l.with(func() {
 		online := slices.DeleteFunc(slices.Clone(userIDs), func(id string) bool { return l.users[id] == 0 })
-		l.entries = append(l.entries, func() { then(online) })
+		l.entries = append(l.entries, func() { then(userIDs, online) })
 	})
 }
 

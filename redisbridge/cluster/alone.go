@@ -96,7 +96,7 @@ func (p *partition) enterAlone(c *change) {
 			h.roster = channels.NewRoster()
 		}
 		for _, u := range h.users {
-			if u.connections > 0 && h.roster.Add(u.member) {
+			if u.connections > 0 && !h.roster.Has(u.member.UserID) && h.roster.Add(u.member) {
 				come = append(come, u)
 			}
 		}

@@ -23,6 +23,12 @@ type holding struct {
 	// follows the log.
 	roster *channels.Roster
 	resync bool // the roster may be wrong, and is to be asked for
+	// asking counts the declarations under way that bring the roster, and since has
+	// the entries that were read meanwhile. The reader may be ahead of the answer.
+	asking  int
+	since   []entry
+	counted position // of the last count that was read
+	count   int
 }
 
 // userHere is a member of a presence channel with connections to this node.
@@ -171,6 +177,7 @@ func (p *partition) declaration(h *holding) change {
 	c.wantRoster = isPresence && h.subscribers > 0 && (h.roster == nil || h.resync)
 	if c.wantRoster {
 		h.resync = false
+		h.asking++
 	}
 	return c
 }
@@ -185,6 +192,14 @@ func (p *partition) done(c *change) {
 		}
 	}
 	p.forget(h)
+}
+
+// asked notes that a declaration which was to bring the roster is over. It needs
+// p.mu.
+func (h *holding) asked() {
+	if h.asking--; h.asking == 0 {
+		h.since = nil
+	}
 }
 
 // forget drops a channel that nobody here is in. It needs p.mu.
@@ -204,7 +219,10 @@ func (p *partition) undo(c *change) []*place {
 	for _, id := range c.leave {
 		p.unsure(h, id)
 	}
-	h.resync = h.resync || c.wantRoster
+	if c.wantRoster {
+		h.resync = true
+		h.asked()
+	}
 	p.later(h)
 	return c.waiting
 }

@@ -136,7 +136,7 @@ func (p *partition) applyKind(e *entry) entryResult {
 		p.memberRemoved(e)
 	case typeCount:
 		if n, err := strconv.Atoi(e.n); err == nil {
-			p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
+			p.counted(e, n)
 		}
 	case typeOnline, typeOffline:
 		p.node.Users.SetOnline(e.user, e.kind == typeOnline)
@@ -203,10 +203,27 @@ func (p *partition) refuse(e *entry, err error) {
 		"entry", e.id.String(), "channel", fmt.Sprintf("%.60q", e.channel), "err", err)
 }
 
+func (p *partition) counted(e *entry, n int) {
+	p.mu.Lock()
+	if h := p.channels[e.channel]; h != nil {
+		h.counted, h.count = e.id, n
+	}
+	p.mu.Unlock()
+	p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
+}
+
+// note keeps an entry for a roster that is under way. It needs p.mu.
+func (h *holding) note(e *entry) {
+	if h != nil && h.asking > 0 {
+		h.since = append(h.since, *e)
+	}
+}
+
 func (p *partition) memberAdded(e *entry) {
 	m := memberOf(e.user, e.info)
 	p.mu.Lock()
 	h := p.channels[e.channel]
+	h.note(e)
 	tell := h != nil && h.roster != nil && !h.roster.Has(e.user) && h.roster.Add(m)
 	p.mu.Unlock()
 	if tell {
@@ -217,6 +234,7 @@ func (p *partition) memberAdded(e *entry) {
 func (p *partition) memberRemoved(e *entry) {
 	p.mu.Lock()
 	h := p.channels[e.channel]
+	h.note(e)
 	tell := h != nil && h.roster != nil && h.roster.Has(e.user) && h.roster.Remove(e.user)
 	p.mu.Unlock()
 	if tell {

@@ -232,14 +232,15 @@ func (p *partition) declared(cmd *redis.Cmd, generation string, changes []change
 	p.after(at, func() {
 		for i := range changes {
 			answer, _ := answers[i].([]any)
-			p.enter(&changes[i], item(answer, 0), item(answer, 1))
+			p.enter(&changes[i], at, item(answer, 0), item(answer, 1))
 		}
 	})
 	return nil
 }
 
-// enter acts on a channel's declaration. It needs p.turn.
-func (p *partition) enter(c *change, rosterReply, refusedReply any) {
+// enter acts on a channel's declaration, which was answered at a position that the
+// reader has come to, or left behind. It needs p.turn.
+func (p *partition) enter(c *change, at position, rosterReply, refusedReply any) {
 	h := c.channel
 	waiting := c.waiting
 	var tell []protocol.Frame
@@ -261,34 +262,52 @@ func (p *partition) enter(c *change, rosterReply, refusedReply any) {
 		}
 	}
 	if pairs, ok := rosterReply.([]any); ok {
-		tell = h.setRoster(pairs)
+		tell = h.setRoster(pairs, at)
+	}
+	if c.wantRoster {
+		h.asked()
 	}
 	p.done(c)
 	var roster []byte
 	if h.roster != nil && len(waiting) > 0 {
 		roster = h.roster.Encode()
 	}
+	count, recount := h.count, len(waiting) > 0 && at.before(h.counted) // before they were there
 	p.mu.Unlock()
 	for _, f := range tell {
 		p.broadcast(h.name, f)
 	}
 	p.answer(refused, nil, channels.ErrFull)
 	p.answer(waiting, roster, nil)
+	if recount {
+		p.broadcast(h.name, channels.SubscriptionCount(h.name, count))
+	}
 }
 
-// setRoster makes the roster what Redis says, as pairs of user and "nodes
-// user_info", and gives what the subscribers have to be told. It needs p.mu.
-func (h *holding) setRoster(pairs []any) (tell []protocol.Frame) {
+// setRoster makes the roster what Redis said at a position, as pairs of user and
+// "nodes user_info", and what was read behind that. It gives what the subscribers
+// have to be told, and needs p.mu.
+func (h *holding) setRoster(pairs []any, at position) (tell []protocol.Frame) {
 	before := h.roster
 	h.roster = channels.NewRoster()
 	for i := 0; i+1 < len(pairs); i += 2 {
-		m := memberOf(textOf(pairs, i), afterSpace(textOf(pairs, i+1)))
-		h.roster.Add(m)
-		if before != nil && !before.Has(m.UserID) {
-			tell = append(tell, channels.MemberAdded(h.name, m))
+		h.roster.Add(memberOf(textOf(pairs, i), afterSpace(textOf(pairs, i+1))))
+	}
+	for i := range h.since {
+		switch e := &h.since[i]; {
+		case !at.before(e.id):
+		case e.kind == typeMemberRemoved:
+			h.roster.Remove(e.user)
+		case !h.roster.Has(e.user):
+			h.roster.Add(memberOf(e.user, e.info))
 		}
 	}
 	if before != nil {
+		for m := range h.roster.Members() {
+			if !before.Has(m.UserID) {
+				tell = append(tell, channels.MemberAdded(h.name, &m))
+			}
+		}
 		for m := range before.Members() {
 			if !h.roster.Has(m.UserID) {
 				tell = append(tell, channels.MemberRemoved(h.name, m.UserID))

@@ -26,7 +26,8 @@ type Cluster interface {
 	Roster(channel string) []byte
 	// SignIn counts a connection of a signed-in user.
 	SignIn(userID string) Place
-	// Online tells which of the users are signed in anywhere.
+	// Online tells which of the users are signed in anywhere. then is called once
+	// for each part of them.
 	Online(userIDs []string, then func(online []string))
 	// Connect counts a connection.
 	Connect() Place
@@ -76,6 +77,7 @@ type Node struct {
 	Hooks Hooks
 
 	MaxMembers        int  // of a presence channel; 0: no limit
+	MaxEventSize      int  // of an event's data that the API itself adds to the log, bytes
 	SubscriptionCount bool // tell subscribers how many they are
 
 	// Deliver hands an event of the log to this node's subscribers. fresh: no

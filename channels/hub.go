@@ -86,7 +86,7 @@ type channel struct {
 // by all hubs that use the same fanout.
 func NewHub(fanout Fanout, topics *atomic.Uint64, o Options) *Hub {
 	if o.Observer == nil {
-		o.Observer = nobody{}
+		o.Observer = Nobody{}
 	}
 	if o.CountInterval == 0 {
 		o.CountInterval = countInterval

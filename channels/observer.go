@@ -16,13 +16,13 @@ type Observer interface {
 	ClientEvent(e *protocol.Event)
 }
 
-// nobody is the Observer of an app without webhooks.
-type nobody struct{}
+// Nobody is an Observer who does nothing.
+type Nobody struct{}
 
-func (nobody) Occupied(string)               {}
-func (nobody) Vacated(string)                {}
-func (nobody) MemberAdded(string, string)    {}
-func (nobody) MemberRemoved(string, string)  {}
-func (nobody) CacheMissed(string)            {}
-func (nobody) SubscriptionCount(string, int) {}
-func (nobody) ClientEvent(*protocol.Event)   {}
+func (Nobody) Occupied(string)               {}
+func (Nobody) Vacated(string)                {}
+func (Nobody) MemberAdded(string, string)    {}
+func (Nobody) MemberRemoved(string, string)  {}
+func (Nobody) CacheMissed(string)            {}
+func (Nobody) SubscriptionCount(string, int) {}
+func (Nobody) ClientEvent(*protocol.Event)   {}

@@ -20,6 +20,9 @@ import (
 const (
 	dialTimeout = 5 * time.Second
 	ioTimeout   = 3 * time.Second // of the handshake's reads and of each write
+	// reloadEvery is how long a client in use goes by what it knows of a Cluster,
+	// since a master that is gone tells nobody who came after it.
+	reloadEvery = time.Second
 )
 
 // go-redis prints to stderr through a logger that all its clients share. What
@@ -36,7 +39,22 @@ func NewClient(url string, poolSize int) (redis.UniversalClient, error) {
 		return nil, fmt.Errorf("the Redis URL: %w", err)
 	}
 	e.PoolSize = poolSize
+	if e.IsClusterMode {
+		opt := e.Cluster()
+		opt.ClusterStateReloadInterval = reloadEvery
+		return redis.NewClusterClient(opt), nil
+	}
 	return redis.NewUniversalClient(e.UniversalOptions), nil
+}
+
+// Address tells people which Redis a URL is for: hosts, ports and a master's name,
+// no secrets. It is empty for what is no such URL.
+func Address(url string) string {
+	e, err := newEndpoint(url)
+	if err != nil {
+		return ""
+	}
+	return e.String()
 }
 
 // newEndpoint reads a URL that says which Redis, and adds how to connect to it.

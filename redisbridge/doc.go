@@ -8,6 +8,11 @@
 // metrics and its [State]. That is also why go-redis's own reconnecting is
 // switched off: it would hide the gap.
 //
+// Redis is a single one, the master that Sentinels name, or a Cluster, where any
+// node hears what is published at another. Each connection looks for its node
+// anew, and is given up when that is not the one any more. [NewClient] gives the
+// same choice to what else talks to Redis.
+//
 // Messages that are not events are counted by [Reason] and skipped.
 //
 // [Watch] and [Summarise] serve the operator who wonders under which prefix

@@ -101,10 +101,12 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 	return nil
 }
 
-// newBridge makes what takes events from Redis, or nil without redis.url.
+// newBridge makes what hears Laravel publish in Redis, or nil if nothing shall.
 func newBridge(ctx context.Context, cfg config.Config, srv *server.Server, reg prometheus.Registerer, log *slog.Logger) (*redisbridge.Bridge, error) {
-	if cfg.Redis.URL == "" {
-		log.Warn("no redis.url is configured: events come by HTTP only")
+	if !cfg.HearsPublish() {
+		if !cfg.ReadsLog() {
+			log.Warn("no redis.url is configured: events come by HTTP only")
+		}
 		return nil, nil
 	}
 	sizes := make(map[string]int)

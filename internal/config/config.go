@@ -29,10 +29,11 @@ type Config struct {
 	// Debug prints each message in and out, credentials masked.
 	Debug bool `yaml:"debug"`
 
-	Log   Log   `yaml:"log"`
-	Admin Admin `yaml:"admin"`
-	Redis Redis `yaml:"redis"`
-	Auth  Auth  `yaml:"auth"`
+	Log     Log     `yaml:"log"`
+	Admin   Admin   `yaml:"admin"`
+	Redis   Redis   `yaml:"redis"`
+	Scaling Scaling `yaml:"scaling"`
+	Auth    Auth    `yaml:"auth"`
 
 	// App is the app to serve when there is one, and the defaults of Apps.
 	App App `yaml:"app"`
@@ -53,7 +54,10 @@ type Admin struct {
 
 // Redis is where Laravel publishes.
 type Redis struct {
-	URL string `yaml:"url" kind:"url"` // redis://, rediss:// or unix://; empty: no Redis
+	URL string `yaml:"url" kind:"url"` // as internal/redisurl reads it; empty: no Redis
+	// Source is what is heard: pubsub is what Laravel publishes, stream the log
+	// of Scaling, to which an API can add events itself.
+	Source string `yaml:"source"` // pubsub, stream or both
 	// Prefix is one or several; a channel's name begins after it. An empty
 	// one hears every channel.
 	Prefix []string `yaml:"prefix" kind:"prefix"`
@@ -68,6 +72,26 @@ type Redis struct {
 type RedisSource struct {
 	Prefix string `yaml:"prefix"`
 	App    string `yaml:"app"` // the app's id
+}
+
+// Scaling is how several nodes serve the same apps, with a log in Redis. All but
+// Enabled, Lease, Node and ClusterLimits also goes for a single node that reads
+// a log.
+type Scaling struct {
+	Enabled bool `yaml:"enabled"`
+	// Redis is where the log and what the nodes share is; see [Config.LogURL].
+	Redis  string `yaml:"redis" kind:"url"`
+	Prefix string `yaml:"prefix"` // of every key
+	// Partitions are how many logs an app has, by channel. All nodes must have
+	// the same number.
+	Partitions int `yaml:"partitions"`
+	// Lease is how long a node may be silent before another one cleans up after
+	// it.
+	Lease     time.Duration `yaml:"lease"`
+	LogLength int           `yaml:"log_length"` // about the entries kept of each log
+	Node      string        `yaml:"node"`       // what operators see; empty: host name and port
+	// ClusterLimits makes max_connections count those of all nodes.
+	ClusterLimits bool `yaml:"cluster_limits"`
 }
 
 // Auth is how the API is asked who may listen.

@@ -1,6 +1,16 @@
 package config
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
+
+// The values of redis.source.
+const (
+	SourcePubSub = "pubsub"
+	SourceStream = "stream"
+	SourceBoth   = "both"
+)
 
 // Default is the configuration of a daemon that was told nothing. It has no
 // app, so [Config.Validate] refuses it.
@@ -16,7 +26,13 @@ func Default() Config {
 		Admin:             Admin{Listen: "127.0.0.1:9601"},
 		// Laravel's default prefix with an APP_NAME of Laravel: since version
 		// 12, and before it.
-		Redis: Redis{Prefix: []string{"laravel-database-", "laravel_database_"}},
+		Redis: Redis{Prefix: []string{"laravel-database-", "laravel_database_"}, Source: SourcePubSub},
+		Scaling: Scaling{
+			Prefix:     "broadcastd:",
+			Partitions: 1,
+			Lease:      10 * time.Second,
+			LogLength:  100_000,
+		},
 		Auth: Auth{
 			Path:     "/broadcasting/auth",
 			UserPath: "/broadcasting/user-auth",
@@ -47,6 +63,15 @@ func Default() Config {
 		},
 	}
 }
+
+// HearsPublish tells whether what Laravel publishes in Redis is heard.
+func (c *Config) HearsPublish() bool { return c.Redis.URL != "" && c.Redis.Source != SourceStream }
+
+// ReadsLog tells whether events come out of the log.
+func (c *Config) ReadsLog() bool { return c.Scaling.Enabled || c.Redis.Source != SourcePubSub }
+
+// LogURL is the Redis of the log, empty if there is none.
+func (c *Config) LogURL() string { return cmp.Or(c.Scaling.Redis, c.Redis.URL) }
 
 // AllApps lists the apps to serve: App when it has credentials, then Apps,
 // into which [Load] has filled what they take from App.

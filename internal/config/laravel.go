@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"broadcastd/internal/redisurl"
 )
 
 // laravelNames are the variables of Reverb's config/reverb.php, whose values
@@ -18,6 +20,7 @@ var laravelNames = []struct{ name, path string }{
 	{"REVERB_SERVER_PORT", "port"},
 	{"REVERB_SERVER_PATH", "path"},
 	{"REVERB_MAX_REQUEST_SIZE", "max_request_size"},
+	{"REVERB_SCALING_ENABLED", "scaling.enabled"},
 	{"REVERB_APP_ID", "app.id"},
 	{"REVERB_APP_KEY", "app.key"},
 	{"REVERB_APP_SECRET", "app.secret"},
@@ -45,11 +48,6 @@ func (l *loader) laravel(vars map[string]variable) {
 		}
 		k, _ := findKey(configKeys, n.path)
 		l.set(k, v.text, v.origin)
-	}
-	if v, ok := vars["REVERB_SCALING_ENABLED"]; ok && !v.null && v.text != "" {
-		if off, err := strconv.ParseBool(v.text); err != nil || off {
-			l.fail(v.origin, "scaling over several nodes is not supported; set it to false and run one broadcastd")
-		}
 	}
 	if !overridden(vars, "redis.url") {
 		l.laravelRedis(vars)
@@ -179,5 +177,4 @@ var redisSchemes = map[string]string{
 	"redis": "redis", "tcp": "redis", "rediss": "rediss", "tls": "rediss",
 }
 
-const notRedisURL = "expected redis://[user:password@]host[:port][/database], rediss:// for TLS, or unix:///path; " +
-	"write special characters of a password as %2F for / and so on"
+const notRedisURL = redisurl.Form

@@ -86,7 +86,7 @@ func displayString(kind, s string) string {
 	return s
 }
 
-// maskURL hides a URL's password, and the whole URL when that can't be found.
+// maskURL hides a URL's passwords, and the whole URL when they can't be found.
 func maskURL(s string) string {
 	u, err := url.Parse(s)
 	switch {
@@ -95,10 +95,28 @@ func maskURL(s string) string {
 	case err != nil || u.Opaque != "" || u.Scheme == "":
 		return mask
 	}
-	if _, ok := u.User.Password(); !ok {
+	masked := u.RawQuery
+	if u.Query().Has("password") { // Redis's, beside its Sentinels'
+		masked = maskPassword(masked)
+	}
+	_, password := u.User.Password()
+	if !password && masked == u.RawQuery {
 		return s
 	}
+	u.RawQuery = masked
 	return strings.Replace(u.Redacted(), ":xxxxx@", ":"+mask+"@", 1)
+}
+
+// maskPassword hides the password in a query.
+func maskPassword(query string) string {
+	parts := strings.Split(query, "&")
+	for i, part := range parts {
+		name, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); err == nil && plain == "password" {
+			parts[i] = name + "=" + mask
+		}
+	}
+	return strings.Join(parts, "&")
 }
 
 // maskHook hides who a URL signs in as and its query: either can be a token.

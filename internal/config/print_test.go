@@ -91,10 +91,12 @@ func TestMaskURL(t *testing.T) {
 		"redis://127.0.0.1:6379/1":          "redis://127.0.0.1:6379/1",
 		"redis://u@127.0.0.1":               "redis://u@127.0.0.1",
 		"redis://:" + secret + "@127.0.0.1": "redis://:******@127.0.0.1",
-		"unix://:" + secret + "@/run/r.sock?db=1": "unix://:******@/run/r.sock?db=1",
-		"redis://:" + secret + "/x@127.0.0.1":     mask,
-		secret + "@127.0.0.1":                     mask,
-		"a:" + secret + "@127.0.0.1":              mask,
+		"unix://:" + secret + "@/run/r.sock?db=1":                                  "unix://:******@/run/r.sock?db=1",
+		"redis://:" + secret + "/x@127.0.0.1":                                      mask,
+		"redis://:" + secret + "@h?master_name=m&password=" + secret + "&addr=i:1": "redis://:******@h?master_name=m&password=******&addr=i:1",
+		"redis://h?p%61ssword=" + secret + "&master_name=m":                        "redis://h?p%61ssword=******&master_name=m",
+		secret + "@127.0.0.1":                                                      mask,
+		"a:" + secret + "@127.0.0.1":                                               mask,
 	} {
 		if got := maskURL(in); got != want {
 			t.Errorf("%s: got %s, want %s", in, got, want)

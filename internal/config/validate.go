@@ -10,8 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
-	"github.com/redis/go-redis/v9"
+	"broadcastd/internal/redisurl"
 )
 
 // Validate reports what the daemon cannot run with: one line for each mistake,
@@ -25,6 +26,7 @@ func (c *Config) validate(from map[string]string) error {
 	v := validator{from: from}
 	v.listeners(c)
 	v.redis(c)
+	v.scaling(c)
 	v.auth(&c.Auth)
 	v.apps(c)
 	return errors.Join(v.errs...)
@@ -37,7 +39,7 @@ type validator struct {
 
 // fail notes a mistake. The message must not quote secrets.
 func (v *validator) fail(path, format string, args ...any) {
-	err := fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...))
+	err := fmt.Errorf("%s: %w", path, fmt.Errorf(format, args...))
 	origin := v.from[path]
 	if taken, ok := v.from[origin]; ok { // by an entry of apps, from app
 		origin = taken
@@ -109,12 +111,14 @@ func (v *validator) listeners(c *Config) {
 func isPort(n int) bool { return n >= 0 && n <= 65535 }
 
 func (v *validator) redis(c *Config) {
-	r, apps := &c.Redis, c.AllApps()
-	if r.URL != "" {
-		// The client's errors can quote the password.
-		if _, err := redis.ParseURL(r.URL); err != nil {
-			v.fail("redis.url", "%s", notRedisURL)
-		}
+	r, apps, hears := &c.Redis, c.AllApps(), c.HearsPublish()
+	v.redisURL("redis.url", r.URL)
+	v.oneOf("redis.source", r.Source, SourcePubSub, SourceStream, SourceBoth)
+	switch {
+	case r.Source == SourceBoth && r.URL == "":
+		v.fail("redis.source", "both needs a Redis where Laravel publishes; set redis.url")
+	case r.Source == SourceStream && c.LogURL() == "":
+		v.fail("redis.source", "stream needs a Redis that has the log; set redis.url or scaling.redis")
 	}
 	seen := map[string]bool{}
 	for _, prefix := range r.Prefix {
@@ -126,10 +130,10 @@ func (v *validator) redis(c *Config) {
 			v.fail("redis.prefix", "an empty prefix hears every channel, so with several apps nothing tells whose an event is")
 		}
 	}
-	if r.URL != "" && len(r.Prefix) == 0 && len(r.Sources) == 0 {
+	if hears && len(r.Prefix) == 0 && len(r.Sources) == 0 {
 		v.fail("redis.prefix", `the list is empty, so nothing would be heard; "" hears every channel`)
 	}
-	if r.URL != "" && len(apps) > 1 && len(r.Sources) == 0 {
+	if hears && len(apps) > 1 && len(r.Sources) == 0 {
 		v.fail("redis.sources", "with several apps, list which prefix belongs to which app, as {prefix: ..., app: <its id>}")
 	}
 	seen = map[string]bool{}
@@ -145,6 +149,47 @@ func (v *validator) redis(c *Config) {
 		if s.Prefix == "" && len(apps) > 1 {
 			v.fail(path+".prefix", "an empty prefix hears every channel, so with several apps nothing tells whose an event is")
 		}
+	}
+}
+
+// redisURL's errors quote nothing of the URL.
+func (v *validator) redisURL(path, value string) {
+	if value == "" {
+		return
+	}
+	if _, err := redisurl.Parse(value); err != nil {
+		v.fail(path, "%w", err)
+	}
+}
+
+// Limits of scaling: more partitions cost each node as many reads, a shorter
+// lease takes busy nodes for dead ones, and a shorter log forgets what a node
+// needs that was away for a second.
+const (
+	maxPartitions = 256
+	minLease      = time.Second
+	maxLease      = 5 * time.Minute
+	minLogLength  = 1000
+)
+
+func (v *validator) scaling(c *Config) {
+	s := &c.Scaling
+	if s.Enabled && c.LogURL() == "" {
+		v.fail("scaling.enabled", "the nodes need a Redis to share; set scaling.redis or redis.url")
+	}
+	v.redisURL("scaling.redis", s.Redis)
+	if strings.ContainsFunc(s.Prefix, func(r rune) bool { return r == '{' || r == '}' || unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
+		v.fail("scaling.prefix", "%s has a space, { or } in it; braces are how a Cluster finds a key's node", quote(s.Prefix))
+	}
+	if s.Partitions < 1 || s.Partitions > maxPartitions {
+		v.fail("scaling.partitions", "%d is not between 1 and %d", s.Partitions, maxPartitions)
+	}
+	if s.Lease < minLease || s.Lease > maxLease {
+		v.fail("scaling.lease", "%s is not between %s and %s", displayDuration(s.Lease), displayDuration(minLease), displayDuration(maxLease))
+	}
+	v.atLeast("scaling.log_length", s.LogLength, minLogLength)
+	if strings.ContainsFunc(s.Node, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		v.fail("scaling.node", "%s has a character that cannot be printed", quote(s.Node))
 	}
 }
 

@@ -12,7 +12,7 @@ var badFiles = map[string][]string{
 	"unknown-key":       {`4: unknown key "redis.ulr"; did you mean "redis.url"?`},
 	"unknown-section":   {`1: unknown key "reids"; did you mean "redis"?`},
 	"misplaced-key":     {`1: unknown key "ping_interval"; did you mean "app.ping_interval"?`},
-	"unknown-far":       {`2: unknown key "redis.cluster"; the keys here are url, prefix, sources, required`},
+	"unknown-far":       {`2: unknown key "redis.cluster"; the keys here are url, source, prefix, sources, required`},
 	"unknown-in-app":    {`4: unknown key "apps[0].secrte"; did you mean "apps[0].secret"?`},
 	"unknown-in-source": {`4: unknown key "redis.sources[0].application"; the keys here are prefix, app`},
 	"duplicate-key":     {`3: key "port" stands here a second time; the first is at FILE:1`},

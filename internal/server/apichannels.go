@@ -76,8 +76,12 @@ func (s *Server) getChannels(c call) (any, error) {
 	if want.userCount && !protocol.KindOf(prefix).IsPresence() {
 		return nil, badRequest("info=user_count is for presence channels only: add filter_by_prefix=presence-")
 	}
+	occupied, err := s.occupied(c.app, prefix)
+	if err != nil {
+		return nil, err
+	}
 	all := make(map[string]channelInfo)
-	for name, known := range c.app.hub.Occupied(prefix) {
+	for name, known := range occupied {
 		all[name] = want.of(known)
 	}
 	return map[string]any{"channels": all}, nil
@@ -97,7 +101,10 @@ func (s *Server) getChannel(c call) (any, error) {
 	case want.cache && !kind.IsCache():
 		return nil, badRequest("info=cache: %s is not a cache channel", name)
 	}
-	known := c.app.hub.Info(name)
+	known, err := s.info(c.app, name)
+	if err != nil {
+		return nil, err
+	}
 	told := want.of(known)
 	told.Occupied = &known.Occupied
 	return told, nil
@@ -112,8 +119,12 @@ func (s *Server) getUsers(c call) (any, error) {
 	if !protocol.KindOf(name).IsPresence() {
 		return nil, badRequest("%s is not a presence channel: only these have users", name)
 	}
+	members, err := s.members(c.app, name)
+	if err != nil {
+		return nil, err
+	}
 	users := []map[string]string{}
-	for _, id := range c.app.hub.Users(name) {
+	for _, id := range members {
 		users = append(users, map[string]string{"id": id})
 	}
 	return map[string]any{"users": users}, nil

@@ -42,15 +42,15 @@ func (s *Server) postEvents(c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range events {
-		s.publish(SourceHTTP, c.app, &events[i], received)
+	if err := s.publishAll(c.app, events, received); err != nil {
+		return nil, err
 	}
 	if req.Info == "" {
 		return struct{}{}, nil
 	}
 	all := make(map[string]channelInfo, len(events))
 	for i := range events {
-		all[events[i].Channel] = req.info(c.app, events[i].Channel)
+		all[events[i].Channel] = s.infoFor(&req, c.app, events[i].Channel)
 	}
 	return map[string]any{"channels": all}, nil
 }
@@ -87,29 +87,34 @@ func (s *Server) postBatch(c call) (any, error) {
 		}
 		all = append(all, events...)
 	}
-	for i := range all {
-		s.publish(SourceHTTP, c.app, &all[i], received)
+	if err := s.publishAll(c.app, all, received); err != nil {
+		return nil, err
 	}
 	if !slices.ContainsFunc(req.Batch, func(e eventRequest) bool { return e.Info != "" }) {
 		return struct{}{}, nil
 	}
 	infos := make([]channelInfo, 0, len(req.Batch))
 	for i := range req.Batch {
-		infos = append(infos, req.Batch[i].info(c.app, req.Batch[i].Channel))
+		infos = append(infos, s.infoFor(&req.Batch[i], c.app, req.Batch[i].Channel))
 	}
 	return map[string]any{"batch": infos}, nil
 }
 
-// info is what the request asks to be told of a channel. Unlike where a
-// channel is asked about by name, what doesn't apply to it is left out.
-func (req *eventRequest) info(a *app, channel string) channelInfo {
+// infoFor is what a request asks to be told of a channel. Unlike where a channel
+// is asked about by name, what doesn't apply to it is left out; so is what isn't
+// known, since the events are published, and an error would have them sent again.
+func (s *Server) infoFor(req *eventRequest, a *app, channel string) channelInfo {
 	want := parseInfo(req.Info)
 	want.cache = false
 	want.userCount = want.userCount && protocol.KindOf(channel).IsPresence()
 	if want == (attributes{}) {
 		return channelInfo{}
 	}
-	return want.of(a.hub.Info(channel))
+	known, err := s.info(a, channel)
+	if err != nil {
+		return channelInfo{}
+	}
+	return want.of(known)
 }
 
 // events checks the request and makes an event for each channel.

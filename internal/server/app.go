@@ -29,12 +29,13 @@ type app struct {
 	users       *channels.Users
 	present     presentUsers
 	limits      *socket.Limits
+	cluster     channels.Cluster // nil: none
 	connections atomic.Int64
 	plain       atomic.Bool // told of readable events for encrypted channels
 }
 
-func newApp(c config.App, hub *channels.Hub, hooks *webhook.Sender, m *metrics) *app {
-	return &app{App: c, hub: hub, hooks: hooks, sources: m.ofSources(c.ID), users: channels.NewUsers(), limits: &socket.Limits{
+func newApp(c config.App, hooks *webhook.Sender, m *metrics) *app {
+	return &app{App: c, hooks: hooks, sources: m.ofSources(c.ID), users: channels.NewUsers(), limits: &socket.Limits{
 		MaxMessageSize: c.MaxMessageSize,
 		MaxOutbox:      c.MaxOutbox,
 		Compression:    c.Compression,

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"broadcastd/auth"
+	"broadcastd/channels"
 	"broadcastd/internal/config"
 	"broadcastd/internal/server"
 )
@@ -67,6 +68,12 @@ func appConfig() config.Config {
 // test's clients.
 func start(t testing.TB, change ...func(*config.Config)) *daemon {
 	t.Helper()
+	return startIn(t, nil, change...)
+}
+
+// startIn is start for a node of a cluster.
+func startIn(t testing.TB, cluster func(channels.Node) (channels.Cluster, error), change ...func(*config.Config)) *daemon {
+	t.Helper()
 	cfg := appConfig()
 	for _, f := range change {
 		f(&cfg)
@@ -77,7 +84,7 @@ func start(t testing.TB, change ...func(*config.Config)) *daemon {
 	d := &daemon{path: cfg.Path, reg: prometheus.NewRegistry(), log: &logs{}, served: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	d.Server, err = server.New(server.Options{Config: cfg, Log: log, Registry: d.reg, Version: "test"})
+	d.Server, err = server.New(server.Options{Config: cfg, Log: log, Registry: d.reg, Version: "test", Cluster: cluster})
 	if err != nil {
 		t.Fatal(err)
 	}

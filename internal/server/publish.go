@@ -15,6 +15,8 @@ const (
 	SourceRedis  Source = "redis"
 	SourceHTTP   Source = "http"
 	SourceClient Source = "client"
+	// SourceStream is the cluster's log, to which an API can add by itself.
+	SourceStream Source = "stream"
 )
 
 // ErrUnknownApp means that no app has the id.
@@ -33,12 +35,16 @@ func (s *Server) Publish(source Source, appID string, e protocol.Event) error {
 		return err
 	}
 	s.publish(source, a, &e, received)
+	a.kept(&e)
 	return nil
 }
 
-// warnPlain tells once of an app that sends readable events to encrypted
+// checkPlain tells once of an app that sends readable events to encrypted
 // channels: clients throw them away, and who expected secrecy has none.
-func (s *Server) warnPlain(source Source, a *app) {
+func (s *Server) checkPlain(source Source, a *app, e *protocol.Event) {
+	if !protocol.KindOf(e.Channel).IsEncrypted() || protocol.LooksEncrypted(e.Data) {
+		return
+	}
 	a.sources[source].plain.Inc()
 	if a.plain.CompareAndSwap(false, true) {
 		s.log.Warn("an event for an encrypted channel is not encrypted (Laravel's redis driver doesn't; its reverb and pusher drivers do); further ones are only counted",
@@ -51,13 +57,17 @@ func (s *Server) publish(source Source, a *app, e *protocol.Event, received time
 	if source != SourceClient { // who reads for many clients waits by itself
 		s.flushers.Wait()
 	}
-	if protocol.KindOf(e.Channel).IsEncrypted() && !protocol.LooksEncrypted(e.Data) {
-		s.warnPlain(source, a)
-	}
-	n := a.hub.Publish(e, received)
-	if n == 0 {
+	s.checkPlain(source, a, e)
+	if s.deliver(a, e, received) == 0 {
 		a.sources[source].unheard.Inc()
 	}
-	s.flushers.Attend(n)
 	a.sources[source].events.Inc()
+}
+
+// deliver hands an event to the channel's subscribers on this node, and tells how
+// many they are.
+func (s *Server) deliver(a *app, e *protocol.Event, received time.Time) int {
+	n := a.hub.Publish(e, received)
+	s.flushers.Attend(n)
+	return n
 }

@@ -30,6 +30,9 @@ type Options struct {
 	Registry *prometheus.Registry
 	// Version is shown in metrics.
 	Version string
+	// Cluster makes an app's channels part of a cluster's; nil: this node is
+	// alone.
+	Cluster func(channels.Node) (channels.Cluster, error)
 }
 
 // Server is the daemon but for Redis.
@@ -55,6 +58,7 @@ type Server struct {
 	draining atomic.Bool
 	underWay atomic.Int64 // HTTP requests that are being answered
 	sessions sync.WaitGroup
+	leaving  sync.Once
 	refusals sync.Map // labels of refusals that were logged
 
 	closeMu sync.Mutex // guards the following, and sessions growing from zero
@@ -110,15 +114,17 @@ func New(o Options) (_ *Server, err error) {
 		if err != nil {
 			return nil, err
 		}
-		hubOpts := channels.Options{
+		a := newApp(c, hooks, s.metrics)
+		a.hub = channels.NewHub(s.flushers, topics, channels.Options{
 			CacheTTL: c.CacheTTL, CacheBytes: c.CacheSize, MaxMembers: c.MaxPresenceMembers,
-			SubscriptionCount: c.SubscriptionCount,
-		}
-		if hooks != nil {
-			hubOpts.Observer = hooks
-		}
-		a := newApp(c, channels.NewHub(s.flushers, topics, hubOpts), hooks, s.metrics)
+			SubscriptionCount: c.SubscriptionCount, Observer: a.observer(o.Cluster != nil),
+		})
 		s.apps[a.ID], s.keys[a.Key] = a, a
+		if o.Cluster != nil {
+			if err = s.joinCluster(a, o.Cluster); err != nil {
+				return nil, err
+			}
+		}
 	}
 	o.Registry.MustRegister(&collector{server: s})
 

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -33,18 +32,21 @@ type session struct {
 	asking        int   // pending subscriptions
 	user          *user // nil: not signed in
 	ended         bool
+
+	gone func() // tells the cluster of the end; nil: there is none
 }
 
 // subscription is a channel that the client is in or, while pending, has asked
-// the API for.
+// the API for, or waits for the cluster to let it in.
 type subscription struct {
 	member  *protocol.Member
 	pending bool
-	cancel  context.CancelFunc // of a pending one
+	asks    bool   // the API
+	leave   func() // ends the question, or gives up the place in the cluster
 }
 
 func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request) *session {
-	ses := &session{server: s, app: a, conn: conn}
+	ses := &session{server: s, app: a, conn: conn, gone: a.arrived()}
 	if l := a.RateLimiting; l.Enabled {
 		ses.limiter = rate.NewLimiter(rate.Every(l.Decay/time.Duration(l.MaxAttempts)), l.MaxAttempts)
 	}
@@ -144,8 +146,7 @@ func (ses *session) clientEvent(m protocol.Message) {
 		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("client event data is %d bytes, the limit is %d", len(e.Data), ses.app.MaxEventSize))
 		return
 	}
-	ses.server.publish(SourceClient, ses.app, &e, time.Now())
-	ses.app.tellClientEvent(&e)
+	ses.whisper(&e)
 }
 
 // mayWhisper counts a client event against the app's limit.
@@ -185,4 +186,7 @@ func (ses *session) End(reason *socket.Reason) {
 		ses.drop(channel, sub)
 	}
 	ses.subscriptions = nil
+	if ses.gone != nil {
+		ses.gone()
+	}
 }

@@ -49,6 +49,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, errors.New("clients that did not go by themselves were cut off"))
 	}
 	s.closeSessions()
+	err = errors.Join(err, s.leaveClusters(ctx))
 	return errors.Join(err, s.endWebhooks(ctx))
 }
 
@@ -78,7 +79,8 @@ func (s *Server) Close() {
 	s.closeSessions()
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = s.endWebhooks(ended) // it has logged what is lost
+	_ = s.leaveClusters(ended) // the others find out by themselves
+	_ = s.endWebhooks(ended)   // it has logged what is lost
 	for _, api := range []*auth.API{s.api, s.userAPI} {
 		if api != nil {
 			api.Close()

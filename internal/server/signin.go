@@ -14,6 +14,7 @@ import (
 type user struct {
 	id        string
 	watchlist []string
+	leave     func() // gives up the place in the cluster; nil: there is none
 }
 
 // signin handles pusher:signin: user_data is signed by the API, and says who
@@ -49,7 +50,7 @@ func (ses *session) signin(data json.RawMessage) {
 	ses.user = u
 	ses.app.present.add(u.id, ses)
 	ses.conn.Send(protocol.SigninSuccess(req.UserData))
-	ses.app.users.Enter(ses.conn, u.id, u.watchlist)
+	ses.enterUser(u)
 	if cut {
 		ses.fail(protocol.CodeWatchlist, fmt.Sprintf("the watchlist has more than %d users; the rest is not watched", channels.MaxWatchlist))
 	}
@@ -84,7 +85,7 @@ func (ses *session) signout() {
 	if ses.user == nil {
 		return
 	}
-	ses.app.users.Exit(ses.conn, ses.user.id, ses.user.watchlist)
+	ses.exitUser(ses.user)
 	ses.app.present.remove(ses.user.id, ses)
 	ses.user = nil
 }

@@ -88,29 +88,31 @@ func (ses *session) joinLocked(channel string, member *protocol.Member) {
 	if ses.ended {
 		return
 	}
-	sub := ses.subscriptions[channel]
-	if sub != nil && !sub.pending {
-		ses.app.hub.Resubscribe(ses.conn, channel)
+	switch sub := ses.subscriptions[channel]; {
+	case sub != nil && !sub.pending:
+		ses.reenter(channel)
 		return
-	}
-	if sub != nil {
-		sub.cancel() // the client has brought a signature meanwhile
-	} else if ses.full() {
+	case sub != nil && !sub.asks:
+		return // it will be answered
+	case sub != nil:
+		sub.leave() // the client has brought a signature meanwhile
+	case ses.full():
 		ses.refuseFull(channel)
 		return
 	}
 	if member != nil { // before the client hears that it is in
 		ses.app.present.add(member.UserID, ses)
 	}
-	if err := ses.app.hub.Subscribe(ses.conn, channel, member); err != nil {
-		if member != nil {
-			ses.app.present.remove(member.UserID, ses)
-		}
-		delete(ses.subscriptions, channel)
-		ses.refuse(channel, "full", typeLimit, http.StatusForbidden, err.Error())
-		return
+	ses.enter(channel, &subscription{member: member})
+}
+
+// refuseEntry is for a channel that has no room. ses.mu must be held.
+func (ses *session) refuseEntry(channel string, sub *subscription, err error) {
+	if sub.member != nil {
+		ses.app.present.remove(sub.member.UserID, ses)
 	}
-	ses.put(channel, &subscription{member: member})
+	delete(ses.subscriptions, channel)
+	ses.refuse(channel, "full", typeLimit, http.StatusForbidden, err.Error())
 }
 
 // full reports whether the client is in as many channels as it may. ses.mu
@@ -154,7 +156,7 @@ func (ses *session) ask(channel string) {
 	case sub != nil && sub.pending:
 		return // it will be answered
 	case sub != nil:
-		ses.app.hub.Resubscribe(ses.conn, channel)
+		ses.reenter(channel)
 		return
 	case ses.full():
 		ses.refuseFull(channel)
@@ -166,7 +168,7 @@ func (ses *session) ask(channel string) {
 	}
 	ses.asking++
 	ctx, cancel := context.WithCancel(ses.server.ctx)
-	sub := &subscription{pending: true, cancel: cancel}
+	sub := &subscription{pending: true, asks: true, leave: cancel}
 	ses.put(channel, sub)
 	ses.server.sessions.Go(func() {
 		defer cancel()
@@ -229,11 +231,11 @@ func (ses *session) unsubscribe(data json.RawMessage) {
 
 // drop needs ses.mu.
 func (ses *session) drop(channel string, sub *subscription) {
-	if sub.pending {
-		sub.cancel()
+	if sub.asks {
+		sub.leave()
 		return
 	}
-	ses.app.hub.Unsubscribe(ses.conn, channel, sub.member)
+	ses.exit(channel, sub)
 	if sub.member != nil {
 		ses.app.present.remove(sub.member.UserID, ses)
 	}

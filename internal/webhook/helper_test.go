@@ -98,7 +98,7 @@ func eventsOf(t *testing.T, body string) []string {
 	var all []string
 	for _, e := range content.Events {
 		var words []string
-		for _, member := range []string{"name", "channel", "user_id", "event", "data", "socket_id", "subscription_count"} {
+		for _, member := range []string{"name", "channel", "user_id", "event", "data", "socket_id", "subscription_count", "id"} {
 			if value, ok := e[member]; ok {
 				words = append(words, strings.Trim(string(value), `"`))
 				delete(e, member)

@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// beat is what a node hears when it renews its lease.
+type beat struct {
+	keeper     bool
+	lapsed     bool  // the lease had run out
+	version    int64 // of the ledger
+	expected   int64 // that it must at least have
+	checkpoint string
+	last       string   // the log's last id
+	nodes      []string // what is to be known of each
+	expired    []string // generations whose lease ran out
+	unfinished []string // those that are dead and not cleaned up after
+}
+
+// Of the time within which a dead node is to be noticed, its lease takes three
+// quarters, and others come by every fifth.
+func leaseOf(o *Options) time.Duration    { return o.Lease * 3 / 4 }
+func intervalOf(o *Options) time.Duration { return o.Lease / 5 }
+
+// about is what is to be known of a node: the values of the hash of infos.
+type about struct {
+	Name        string `json:"name"`
+	Version     string `json:"version"`
+	Started     int64  `json:"started"`     // ms of Unix time
+	Connections int    `json:"connections"` // of the app, in its first partition
+}
+
+// about needs p.mu.
+func (p *partition) about() []byte {
+	a := about{Name: p.options.Name, Version: p.options.Version, Started: p.started.UnixMilli()}
+	if h := p.channels[connectionsName]; h != nil {
+		a.Connections = h.subscribers
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		panic("cluster: encoding texts and numbers: " + err.Error())
+	}
+	return text
+}
+
+// beat renews the lease, or takes one.
+func (p *partition) beat(ctx context.Context) (beat, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	p.mu.Lock()
+	generation, registered, expected, about := p.generation, p.registered, p.version, p.about()
+	p.mu.Unlock()
+	k := &p.keys
+	reply, err := beatScript.Run(ctx, p.client,
+		[]string{k.nodes, k.info, k.keeper, k.ledger(generation), k.log, k.due, k.channels, k.dead, k.position},
+		generation, leaseOf(p.options).Milliseconds(), about, flag(!registered), p.options.LogLength).Slice()
+	switch {
+	case err != nil:
+		return beat{}, err
+	case len(reply) == 1:
+		return beat{}, errGone
+	case len(reply) < 9:
+		return beat{}, errors.New("the lease's script gave an answer that cannot be read; do all nodes run the same version?")
+	}
+	isKeeper, _ := reply[1].(int64)
+	lapsed, _ := reply[2].(int64)
+	version, _ := reply[3].(int64)
+	return beat{
+		keeper: isKeeper == 1, lapsed: lapsed == 1, version: version, expected: expected,
+		checkpoint: textOf(reply, 4), last: textOf(reply, 5),
+		nodes: textsOf(reply[6]), expired: textsOf(reply[7]), unfinished: textsOf(reply[8]),
+	}, nil
+}
+
+func textsOf(reply any) (texts []string) {
+	list, _ := reply.([]any)
+	for i := range list {
+		texts = append(texts, textOf(list, i))
+	}
+	return texts
+}
+
+// beats renews the lease until ctx ends, or ends it with the reason why it can't.
+func (p *partition) beats(ctx context.Context, cancel context.CancelCauseFunc, b beat) {
+	ticker := time.NewTicker(intervalOf(p.options))
+	defer ticker.Stop()
+	steady := time.Now() // since when the lease has held without a break
+	for {
+		if b.lapsed {
+			steady = time.Now()
+		}
+		p.heard(ctx, b, time.Since(steady) >= p.options.Lease)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		var err error
+		if b, err = p.beat(ctx); err != nil {
+			p.setDown(err)
+			cancel(err)
+			return
+		}
+	}
+}
+
+// heard acts on a beat. steady: that others' leases ran out is their doing, not
+// that of a Redis which was away for all.
+func (p *partition) heard(ctx context.Context, b beat, steady bool) {
+	p.metrics.nodes.Set(float64(len(b.nodes)))
+	if b.version < b.expected {
+		p.mu.Lock()
+		p.log.Warn("Redis has lost declarations of this node; all are made anew", "known", b.version, "expected", b.expected)
+		p.version = b.version
+		p.declareAll()
+		p.mu.Unlock()
+		time.AfterFunc(settleTime, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.resyncAll()
+		})
+	}
+	p.forgetKept(b.checkpoint)
+	if err := p.keep(ctx, b, steady); err != nil && ctx.Err() == nil {
+		p.log.Warn("what the keeper of the log does could not be done, and is tried again", "err", err)
+	}
+}

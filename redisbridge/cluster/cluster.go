@@ -1,0 +1,164 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"broadcastd/channels"
+	"broadcastd/redisbridge"
+)
+
+// Options are what a node needs to be part of a cluster. All nodes of a cluster
+// have the same, but for Name.
+type Options struct {
+	URL        string // as redisbridge.NewClient takes it
+	Prefix     string // of every key
+	Partitions int    // of each app's channels; at least 1
+	Apps       int    // how many there will be
+	// Lease is within what time a node that died is noticed.
+	Lease     time.Duration
+	LogLength int    // about how many entries a log keeps
+	Name      string // of this node, for people
+	Version   string // of this program
+	// CountInterval is how often a channel of more than 100 is told how many they
+	// are; 0 means 5 s.
+	CountInterval time.Duration
+
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Cluster is this node's part in a cluster.
+type Cluster struct {
+	options    Options
+	client     redis.UniversalClient
+	metrics    *metrics
+	started    time.Time
+	partitions []*partition
+}
+
+// New checks the options; it doesn't connect.
+func New(o Options) (*Cluster, error) {
+	o.CountInterval = cmp.Or(o.CountInterval, 5*time.Second)
+	// A partition reads on one connection, and uses another two.
+	client, err := redisbridge.NewClient(o.URL, 3*o.Partitions*o.Apps+10)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{options: o, client: client, metrics: m, started: time.Now()}, nil
+}
+
+// Serve makes an app part of the cluster; before Run.
+func (c *Cluster) Serve(n channels.Node) (channels.Cluster, error) {
+	a := &app{node: n, client: c.client}
+	for i := range c.options.Partitions {
+		p := newPartition(c, n, i)
+		a.partitions = append(a.partitions, p)
+		c.partitions = append(c.partitions, p)
+	}
+	return a, nil
+}
+
+// Run keeps in touch with the cluster until ctx ends.
+func (c *Cluster) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, p := range c.partitions {
+		all.Go(func() { p.run(ctx) })
+	}
+	all.Wait()
+}
+
+// Ready waits until Redis has answered, or failed to, or ctx ends. Clients that
+// come before are let in by what this node knows.
+func (c *Cluster) Ready(ctx context.Context) {
+	for _, p := range c.partitions {
+		select {
+		case <-p.tried:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// gapTime is how long readiness tells of missed events.
+const gapTime = 5 * time.Minute
+
+// State is nil while all is well, or tells what isn't.
+func (c *Cluster) State() error {
+	for _, p := range c.partitions {
+		p.mu.Lock()
+		up, since, why, gap := p.up, p.since, p.why, p.lastGap
+		p.mu.Unlock()
+		if !up {
+			return fmt.Errorf("out of reach for %s: %w", time.Since(since).Round(time.Second), why)
+		}
+		if !gap.IsZero() && time.Since(gap) < gapTime {
+			return fmt.Errorf("events were missed %s ago: the log was cut before this node had read it", time.Since(gap).Round(time.Second))
+		}
+	}
+	return nil
+}
+
+// Close takes this node out of the cluster: what it declared is taken back, and
+// others do what it did. Run still runs, and the sessions are over.
+func (c *Cluster) Close(ctx context.Context) error {
+	var all sync.WaitGroup
+	errs := make(chan error, len(c.partitions))
+	for _, p := range c.partitions {
+		all.Go(func() { errs <- p.leave(ctx) })
+	}
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return fmt.Errorf("leaving the cluster: %w; other nodes clean up after this one", err)
+		}
+	}
+	return nil
+}
+
+// leave ends the node's lease.
+func (p *partition) leave(ctx context.Context) error {
+	if up, _, why := p.state(); !up {
+		return why
+	}
+	if p.solo {
+		return p.savePosition(ctx)
+	}
+	if err := p.save(ctx); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	generation := p.generation
+	p.mu.Unlock()
+	return p.cleanUp(ctx, generation, true)
+}
+
+// newGeneration names a node for as long as its lease holds.
+func newGeneration() string {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func afterSpace(text string) string {
+	for i := range len(text) {
+		if text[i] == ' ' {
+			return text[i+1:]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,298 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"broadcastd/channels"
+	"broadcastd/protocol"
+)
+
+// keeper is the node's work while it keeps a log: it tells webhooks what happens.
+type keeper struct {
+	hooks channels.Hooks // nil: there are none
+	// told is up to where webhooks were told, or have been given up. Those in open
+	// came after it. Both are guarded by the partition's turn.
+	told position
+	open []*receipt
+	left bool // the node is leaving, and what follows is its successor's to tell
+}
+
+// receipt is an entry that webhooks are told of.
+type receipt struct {
+	id   position
+	done atomic.Bool
+}
+
+// tell lets webhooks know of an entry. It needs the partition's turn.
+func (k *keeper) tell(e *entry) {
+	if k.hooks == nil || k.left || !concernsHooks(e) {
+		return
+	}
+	r := &receipt{id: e.id}
+	k.open = append(k.open, r)
+	to := k.hooks.Telling(e.id.String(), func() { r.done.Store(true) })
+	switch e.kind {
+	case typeEvent:
+		event, _ := e.toEvent()
+		to.ClientEvent(&event)
+	case typeMemberAdded:
+		to.MemberAdded(e.channel, e.user)
+	case typeMemberRemoved:
+		to.MemberRemoved(e.channel, e.user)
+	case typeOccupied:
+		to.Occupied(e.channel)
+	case typeVacated:
+		to.Vacated(e.channel)
+	case typeCacheMiss:
+		to.CacheMissed(e.channel)
+	case typeCount:
+		n, _ := strconv.Atoi(e.n)
+		to.SubscriptionCount(e.channel, n)
+	}
+}
+
+func concernsHooks(e *entry) bool {
+	switch e.kind {
+	case typeEvent:
+		return e.socket != "" && e.from != "" && protocol.IsClientEvent(e.event)
+	case typeMemberAdded, typeMemberRemoved, typeOccupied, typeVacated, typeCacheMiss, typeCount:
+		return true
+	}
+	return false
+}
+
+// checkpoint is up to where nothing has to be told again; at is up to where the
+// log was read. It needs the partition's turn.
+func (k *keeper) checkpoint(at position) position {
+	for len(k.open) > 0 && k.open[0].done.Load() {
+		k.told = k.open[0].id
+		k.open = k.open[1:]
+	}
+	if len(k.open) == 0 {
+		k.open = nil
+		if !k.left {
+			k.told = at
+		}
+	}
+	return k.told
+}
+
+// keep does what the keeper does, if the node is that.
+func (p *partition) keep(ctx context.Context, b beat, steady bool) error {
+	p.turn.Lock()
+	is := p.keeper != nil
+	if is && !b.keeper {
+		p.keeper = nil
+	}
+	p.turn.Unlock()
+	switch {
+	case !b.keeper && is:
+		p.metrics.kept.Dec()
+	case b.keeper && !is:
+		if err := p.succeed(ctx); err != nil {
+			return err
+		}
+		p.metrics.kept.Inc()
+	}
+	if !b.keeper {
+		return nil
+	}
+	if err := p.save(ctx); err != nil {
+		return err
+	}
+	dead := b.unfinished
+	if steady {
+		dead = append(dead, b.expired...)
+	}
+	for _, generation := range dead {
+		if err := p.cleanUp(ctx, generation, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// succeed makes the node the keeper, who tells webhooks what the last one didn't.
+func (p *partition) succeed(ctx context.Context) error {
+	k := &keeper{hooks: p.node.Hooks}
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	k.told = p.at
+	if k.hooks != nil {
+		id, err := p.client.Get(ctx, p.keys.hooks).Result()
+		if err != nil && err != redis.Nil {
+			return err
+		}
+		if told, ok := parsePosition(id); ok {
+			k.told = told
+		}
+	}
+	for from := k.told; from.before(p.at); {
+		messages, err := p.client.XRangeN(ctx, p.keys.log, "("+from.String(), p.at.String(), readCount).Result()
+		if err != nil {
+			return err
+		}
+		for _, m := range messages {
+			fields := make([]any, 0, 2*len(m.Values))
+			for name, value := range m.Values {
+				fields = append(fields, name, value)
+			}
+			if e, ok := parseEntry(m.ID, fields); ok {
+				from = e.id
+				k.tell(&e)
+			}
+		}
+		if len(messages) < readCount {
+			break
+		}
+	}
+	p.keeper = k
+	return nil
+}
+
+// save notes how far the log has been worked through, and keeps the last events
+// of cache channels that came up to there.
+func (p *partition) save(ctx context.Context) error {
+	p.turn.Lock()
+	at, kept, told := p.at, make(map[string]position, len(p.kept)), p.at
+	if p.keeper != nil {
+		told = p.keeper.checkpoint(p.at)
+	}
+	p.mu.Lock()
+	args := []any{p.generation, at.String(), told.String()}
+	p.mu.Unlock()
+	for channel, id := range p.kept {
+		kept[channel] = id
+		if e, left, ok := p.node.Hub.LastEvent(channel); ok {
+			args = append(args, channel, left.Milliseconds(), encodeKept(&e, left))
+		}
+	}
+	p.turn.Unlock()
+
+	k := &p.keys
+	is, err := keepScript.Run(ctx, p.client, []string{k.cache, k.cached, k.position, k.hooks, k.keeper}, args...).Int()
+	if err != nil || is == 0 {
+		return err
+	}
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	for channel, id := range kept {
+		if p.kept[channel] == id {
+			delete(p.kept, channel)
+		}
+	}
+	return nil
+}
+
+// forgetKept drops what the keeper has kept.
+func (p *partition) forgetKept(checkpoint string) {
+	at, ok := parsePosition(checkpoint)
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if !ok || p.keeper != nil {
+		return
+	}
+	for channel, id := range p.kept {
+		if !at.before(id) {
+			delete(p.kept, channel)
+		}
+	}
+}
+
+// cleanUp takes back what a node had declared. own: it is this one, which leaves.
+func (p *partition) cleanUp(ctx context.Context, generation string, own bool) error {
+	k := &p.keys
+	buried, err := buryScript.Run(ctx, p.client, []string{k.nodes, k.dead}, generation, flag(own)).Int()
+	if err != nil {
+		return err
+	}
+	if buried == 0 {
+		return nil // it is back
+	}
+	ledger, err := p.ledgerOf(ctx, generation)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < len(ledger); i += maxChanges {
+		names, args := p.declareArgs(generation, true, ledger[i:min(i+maxChanges, len(ledger))])
+		if err := declareScript.Run(ctx, p.client, names, args...).Err(); err != nil {
+			return fmt.Errorf("taking back what a dead node had declared: %w", err)
+		}
+	}
+	_, err = p.client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Del(ctx, k.ledger(generation))
+		pipe.HDel(ctx, k.info, generation)
+		pipe.SRem(ctx, k.dead, generation)
+		return nil
+	})
+	if err == nil && !own {
+		p.metrics.cleaned.Inc()
+		p.log.Warn("a node is gone, and what it had declared was taken back", "node", generation, "channels", len(ledger))
+	}
+	return err
+}
+
+// ledgerOf reads what a node has declared, as what takes it back.
+func (p *partition) ledgerOf(ctx context.Context, generation string) ([]change, error) {
+	var cursor uint64
+	byName := make(map[string]*change)
+	for {
+		pairs, next, err := p.client.HScan(ctx, p.keys.ledger(generation), cursor, "", readCount).Result()
+		if err != nil {
+			return nil, err
+		}
+		for i := 0; i < len(pairs); i += 2 {
+			name, user, isMember := strings.Cut(pairs[i], "\n")
+			if name == "" {
+				continue
+			}
+			c := byName[name]
+			if c == nil {
+				c = &change{channel: &holding{name: name}}
+				byName[name] = c
+			}
+			if isMember {
+				c.leave = append(c.leave, user)
+			}
+		}
+		if cursor = next; cursor == 0 {
+			break
+		}
+	}
+	changes := make([]change, 0, len(byName))
+	for _, c := range byName {
+		changes = append(changes, *c)
+	}
+	return changes, nil
+}
+
+// keptEvent is the last event of a cache channel as Redis has it.
+type keptEvent struct {
+	Name  string          `json:"event"`
+	Data  json.RawMessage `json:"data"`
+	Until int64           `json:"until"` // ms of Unix time
+}
+
+func encodeKept(e *protocol.Event, left time.Duration) []byte {
+	text, err := json.Marshal(keptEvent{e.Name, e.Data, time.Now().Add(left).UnixMilli()})
+	if err != nil {
+		panic("cluster: encoding an event that was published: " + err.Error())
+	}
+	return text
+}
+
+func decodeKept(channel, text string) (e protocol.Event, left time.Duration, err error) {
+	var kept keptEvent
+	if err := json.Unmarshal([]byte(text), &kept); err != nil {
+		return e, 0, err
+	}
+	return protocol.Event{Channel: channel, Name: kept.Name, Data: kept.Data}, time.Until(time.UnixMilli(kept.Until)), nil
+}

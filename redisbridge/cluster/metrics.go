@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// entryResult is what became of an entry that was read.
+type entryResult uint8
+
+const (
+	entryOK       entryResult = iota
+	entryRepeated             // delivered before
+	entryRefused              // no event
+	entryUnknown              // of a type that this version doesn't know
+)
+
+var entryResults = [...]string{entryOK: "ok", entryRepeated: "repeated", entryRefused: "refused", entryUnknown: "unknown"}
+
+type metrics struct {
+	nodes        prometheus.Gauge
+	kept         prometheus.Gauge
+	entries      [len(entryResults)]prometheus.Counter
+	gaps         prometheus.Counter
+	rewinds      prometheus.Counter
+	repeated     prometheus.Counter
+	badSockets   prometheus.Counter
+	declarations prometheus.Counter
+	outages      prometheus.Counter
+	rejoins      prometheus.Counter
+	cleaned      prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	var all []prometheus.Collector
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		all = append(all, c)
+		return c
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+		all = append(all, g)
+		return g
+	}
+	entries := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "broadcastd_log_entries_total", Help: "Entries of the logs that this node read: ok, or why they were not delivered.",
+	}, []string{"result"})
+	all = append(all, entries)
+	m := &metrics{
+		nodes:        gauge("broadcastd_cluster_nodes", "Nodes that the cluster has, this one too."),
+		kept:         gauge("broadcastd_cluster_kept_logs", "Logs of which this node is the keeper."),
+		gaps:         counter("broadcastd_log_gaps_total", "Times that a log was cut before this node had read it: events were missed."),
+		rewinds:      counter("broadcastd_log_rewinds_total", "Times that a Redis lacked entries that this node had read."),
+		repeated:     counter("broadcastd_log_repeats_total", "Entries added once more because a Redis had lost them."),
+		badSockets:   counter("broadcastd_log_bad_sockets_total", "Events of the log whose socket to exclude is none; they reach everyone."),
+		declarations: counter("broadcastd_cluster_declarations_total", "Declarations of who is in a channel here."),
+		outages:      counter("broadcastd_cluster_outages_total", "Times that the cluster's Redis went out of reach."),
+		rejoins:      counter("broadcastd_cluster_rejoins_total", "Times that this node's lease had run out, or was forgotten, and all was declared anew."),
+		cleaned:      counter("broadcastd_cluster_cleanups_total", "Dead nodes that this one cleaned up after, once for each log."),
+	}
+	for i, name := range entryResults {
+		m.entries[i] = entries.WithLabelValues(name)
+	}
+	for _, c := range all {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("metrics of the cluster: %w", err)
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"broadcastd/channels"
+	"broadcastd/protocol"
+)
+
+// partition is a part of an app's channels: a log, and who is in them.
+type partition struct {
+	// static
+	node    channels.Node
+	index   int
+	keys    keys
+	client  redis.UniversalClient
+	options *Options
+	log     *slog.Logger
+	metrics *metrics
+	started time.Time
+	solo    bool          // the log is read, and nothing shared
+	tried   chan struct{} // closed: Redis has answered, or not, for the first time
+	try     sync.Once
+
+	// turn is held while something happens that has a place in the log's order.
+	// It guards the following.
+	turn    sync.Mutex
+	at      position            // up to where the log has been read
+	results []result            // that wait for their position, by it
+	seen    map[string]uint64   // by generation, the last number that was delivered
+	skip    map[string]struct{} // this node's that were delivered without the log, by their from
+	kept    map[string]position // cache channels whose last event the keeper hasn't kept yet
+	keeper  *keeper             // nil: another node is it
+	refused time.Time           // when an entry was that
+
+	// owned by run
+	failure  string    // why Redis couldn't be used, as it was reported
+	reported time.Time // when
+
+	mu sync.Mutex // guards the following
+	// up: Redis answers and the log is read. Otherwise what would be declared
+	// waits, and clients are answered by what this node knows.
+	up         bool
+	since      time.Time // since when up is what it is
+	why        error     // why it isn't up
+	lastGap    time.Time // when entries were missed
+	generation string
+	registered bool // the generation has had a lease
+	version    int64
+	channels   map[string]*holding
+	operations []operation
+	late       []*holding
+	number     uint64 // of the last entry that this node added
+	sent       sent
+	fail       context.CancelCauseFunc // ends the session; nil: there is none
+
+	wake chan struct{}
+}
+
+// operation is something for Redis; exactly one of its parts is set.
+type operation struct {
+	channel *holding
+	add     *addition
+	look    *look
+}
+
+// addition is an entry to be added to the log.
+type addition struct {
+	fields []any
+	from   string // generation:number; empty until it is sent
+	size   int    // about the memory it takes, bytes
+	// done is told whether Redis has kept it; nil: nobody waits.
+	done func(error)
+	// event is delivered here alone if Redis is away; nil: it is not.
+	event *protocol.Event
+}
+
+// look asks who is signed in.
+type look struct {
+	names []string // as keys.channels has them
+	then  func(online []bool)
+	local func() []bool // what this node knows
+}
+
+// result is what Redis answered, to be acted on when the log has been read up to
+// a position.
+type result struct {
+	at  position
+	act func() // with p.turn
+}
+
+func newPartition(c *Cluster, node channels.Node, index int) *partition {
+	o, k := &c.options, newKeys(c.options.Prefix, node.App, index)
+	return &partition{
+		node: node, index: index, keys: k, client: c.client, options: o, metrics: c.metrics, started: c.started,
+		tried: make(chan struct{}),
+		log:   o.Log.With("app", node.App, "log", k.log),
+		seen:  make(map[string]uint64), skip: make(map[string]struct{}), kept: make(map[string]position),
+		generation: newGeneration(), channels: make(map[string]*holding),
+		since: time.Now(), why: errNotYet, wake: make(chan struct{}, 1),
+	}
+}
+
+// queue needs p.mu.
+func (p *partition) queue(o operation) {
+	p.operations = append(p.operations, o)
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// add queues an event for the log.
+func (p *partition) add(e *protocol.Event, done func(error)) {
+	p.enqueue(&addition{fields: eventFields(e), size: 256 + len(e.Channel) + len(e.Name) + len(e.Data), done: done})
+}
+
+// whisper queues a client event, which needs no answer.
+func (p *partition) whisper(e *protocol.Event) {
+	p.enqueue(&addition{fields: eventFields(e), size: 256 + len(e.Channel) + len(e.Name) + len(e.Data), event: e})
+}
+
+// tell queues an entry that is no event.
+func (p *partition) tell(done func(error), fields ...any) {
+	p.enqueue(&addition{fields: fields, size: 256, done: done})
+}
+
+func (p *partition) enqueue(a *addition) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue(operation{add: a})
+}
+
+// state tells whether the partition is up, since when, and why not.
+func (p *partition) state() (up bool, since time.Time, why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.up, p.since, p.why
+}
+
+// deliver hands an event to this node's subscribers. It needs p.turn.
+func (p *partition) deliver(e *protocol.Event, fresh bool) { p.node.Deliver(e, fresh) }
+
+// broadcast tells a channel's subscribers here of something. It needs p.turn.
+func (p *partition) broadcast(channel string, f protocol.Frame) { p.node.Hub.Tell(channel, f) }

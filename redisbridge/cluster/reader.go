@@ -1,0 +1,216 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"broadcastd/channels"
+	"broadcastd/protocol"
+)
+
+const (
+	// readCount is how many entries are read at once. The log is longer, so
+	// that whoever gets fewer has missed none.
+	readCount = 512
+	// readTurn is how many of them are acted on before others have their turn.
+	readTurn  = 64
+	blockTime = time.Second
+)
+
+// read delivers what is added to the log, until ctx ends or Redis fails.
+func (p *partition) read(ctx context.Context) error {
+	check := true // entries may have been cut off before they were read
+	for ctx.Err() == nil {
+		p.turn.Lock()
+		at := p.at
+		p.turn.Unlock()
+		entries, err := p.next(ctx, at)
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if check || len(entries) == readCount {
+			if err := p.checkGap(ctx, at, entries); err != nil {
+				return err
+			}
+		}
+		check = false
+		for len(entries) > 0 {
+			n := min(len(entries), readTurn)
+			p.turn.Lock()
+			for i := range entries[:n] {
+				p.apply(&entries[i])
+			}
+			p.turn.Unlock()
+			entries = entries[n:]
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// next waits for entries behind a position; redis.Nil: there were none for a while.
+func (p *partition) next(ctx context.Context, at position) ([]entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, blockTime+answerTime)
+	defer cancel()
+	cmd := redis.NewSliceCmd(ctx, "XREAD", "COUNT", readCount, "BLOCK", blockTime.Milliseconds(), "STREAMS", p.keys.log, at.String())
+	cmd.SetFirstKeyPos(6)
+	_ = p.client.Process(ctx, cmd) // the command has the error
+	reply, err := cmd.Result()
+	if err != nil {
+		return nil, err
+	}
+	stream, _ := item(reply, 0).([]any)
+	messages, _ := item(stream, 1).([]any)
+	entries := make([]entry, 0, len(messages))
+	for _, m := range messages {
+		message, _ := m.([]any)
+		fields, _ := item(message, 1).([]any)
+		e, ok := parseEntry(textOf(message, 0), fields)
+		if !ok {
+			return nil, errors.New("XREAD gave an answer that cannot be read")
+		}
+		entries = append(entries, e)
+	}
+	if len(entries) == 0 {
+		return nil, redis.Nil
+	}
+	return entries, nil
+}
+
+// checkGap tells of entries that were cut off between a position and the first of
+// entries. It doesn't know whether the one at the position was the last of them.
+func (p *partition) checkGap(ctx context.Context, at position, entries []entry) error {
+	first, err := p.first(ctx)
+	if err != nil {
+		return err
+	}
+	if at == (position{}) || !at.before(first) || entries[0].id.before(first) {
+		return nil
+	}
+	p.metrics.gaps.Inc()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lastGap = time.Now()
+	p.log.Warn("events were missed: the log begins behind what this node had read; a larger scaling.log_length keeps more",
+		"read", at.String(), "begins", first.String(), "away", (time.Duration(first.ms-at.ms) * time.Millisecond).String())
+	p.resyncAll()
+	return nil
+}
+
+// apply acts on an entry. It needs p.turn.
+func (p *partition) apply(e *entry) {
+	p.at = e.id
+	result := p.applyKind(e)
+	p.metrics.entries[result].Inc()
+	if result == entryOK && p.keeper != nil {
+		p.keeper.tell(e)
+	}
+	p.settle(false)
+}
+
+func (p *partition) applyKind(e *entry) entryResult {
+	switch e.kind {
+	case typeEvent:
+		return p.applyEvent(e)
+	}
+	if p.solo {
+		return entryOK // of a cluster that this node is no part of
+	}
+	switch e.kind {
+	case typeMemberAdded:
+		p.memberAdded(e)
+	case typeMemberRemoved:
+		p.memberRemoved(e)
+	case typeCount:
+		if n, err := strconv.Atoi(e.n); err == nil {
+			p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
+		}
+	case typeOnline, typeOffline:
+		p.node.Users.SetOnline(e.user, e.kind == typeOnline)
+	case typeTerminate:
+		p.node.Terminate(e.user)
+	case typeOccupied, typeVacated, typeCacheMiss: // for webhooks
+	default: // a newer version's
+		return entryUnknown
+	}
+	return entryOK
+}
+
+func (p *partition) applyEvent(e *entry) entryResult {
+	generation, number := e.origin()
+	if generation != "" {
+		if number <= p.seen[generation] {
+			return entryRepeated
+		}
+		p.seen[generation] = number
+		if _, ok := p.skip[e.from]; ok {
+			delete(p.skip, e.from)
+			return entryRepeated
+		}
+	}
+	event, badSocket := e.toEvent()
+	if err := p.checkEvent(&event, e); err != nil {
+		p.refuse(e, err)
+		return entryRefused
+	}
+	if badSocket {
+		p.metrics.badSockets.Inc()
+	}
+	if protocol.KindOf(e.channel).IsCache() {
+		p.kept[e.channel] = e.id
+	}
+	p.deliver(&event, generation == "")
+	return entryOK
+}
+
+// checkEvent checks what an API added; what nodes did has been checked.
+func (p *partition) checkEvent(event *protocol.Event, e *entry) error {
+	if e.from != "" {
+		return nil
+	}
+	if err := event.Check(); err != nil {
+		return err
+	}
+	if max := p.node.MaxEventSize; max > 0 && len(e.data) > max {
+		return fmt.Errorf("data is %d bytes, the limit is %d (key app.max_event_size)", len(e.data), max)
+	}
+	return nil
+}
+
+// refuse tells of an entry that is no event, once in a while.
+func (p *partition) refuse(e *entry, err error) {
+	if time.Since(p.refused) < time.Minute {
+		return
+	}
+	p.refused = time.Now()
+	p.log.Warn("an entry of the log cannot be delivered; further ones within a minute are only counted",
+		"entry", e.id.String(), "channel", fmt.Sprintf("%.60q", e.channel), "err", err)
+}
+
+func (p *partition) memberAdded(e *entry) {
+	m := memberOf(e.user, e.info)
+	p.mu.Lock()
+	h := p.channels[e.channel]
+	tell := h != nil && h.roster != nil && !h.roster.Has(e.user) && h.roster.Add(m)
+	p.mu.Unlock()
+	if tell {
+		p.broadcast(e.channel, channels.MemberAdded(e.channel, m))
+	}
+}
+
+func (p *partition) memberRemoved(e *entry) {
+	p.mu.Lock()
+	h := p.channels[e.channel]
+	tell := h != nil && h.roster != nil && h.roster.Has(e.user) && h.roster.Remove(e.user)
+	p.mu.Unlock()
+	if tell {
+		p.broadcast(e.channel, channels.MemberRemoved(e.channel, e.user))
+	}
+}

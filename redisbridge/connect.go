@@ -42,6 +42,7 @@ func NewClient(url string, poolSize int) (redis.UniversalClient, error) {
 	if e.IsClusterMode {
 		opt := e.Cluster()
 		opt.ClusterStateReloadInterval = reloadEvery
+		opt.DisableRoutingPolicies = true // a user may lack COMMAND, and keys tell the node
 		return redis.NewClusterClient(opt), nil
 	}
 	return redis.NewUniversalClient(e.UniversalOptions), nil

@@ -228,8 +228,12 @@ func TestClientFailover(t *testing.T) {
 		if err := set(client); err != nil {
 			t.Fatal(err)
 		}
-		s.KillMaster()
+		killed := s.KillMaster()
 		until(t, "the new master", func() bool { return set(client) == nil })
+		killed.Restart()
+		s.WaitReady()
+		s.FreezeMaster()
+		until(t, "the one after the frozen one", func() bool { return set(client) == nil })
 	})
 	t.Run("Cluster", func(t *testing.T) {
 		c := redistest.StartCluster(t)
@@ -237,8 +241,12 @@ func TestClientFailover(t *testing.T) {
 		if err := set(client); err != nil {
 			t.Fatal(err)
 		}
-		c.KillMasterOf("k")
+		killed := c.KillMasterOf("k")
 		until(t, "the new master", func() bool { return set(client) == nil })
+		killed.Restart()
+		c.WaitReady()
+		c.FreezeMasterOf("k")
+		until(t, "the one after the frozen one", func() bool { return set(client) == nil })
 	})
 }
 
@@ -290,4 +298,23 @@ func TestNewClientGivesUp(t *testing.T) {
 	if got := server.Client().Get(context.Background(), "n").Val(); got != "" && got != "1" {
 		t.Errorf("incremented to %s", got)
 	}
+}
+
+// A Cluster tells clients over TLS other ports of its nodes.
+func TestClusterOverTLS(t *testing.T) {
+	c := redistest.StartCluster(t, redistest.TLSArgs(t)...)
+	url := "rediss://" + c.Node(0).TLSAddr() + "?cluster=true"
+	if err := Ping(context.Background(), url); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("with an unknown CA: got %v", err)
+	}
+	url += "&skip_verify=true"
+	_, publish := app(t, url)
+	b := start(t, Options{URL: url, Sources: laravel})
+	b.untilUp()
+	b.untilHeard(publish)
+	c.Node(0).Kill()
+	b.untilDown("")
+	b.untilUp()
+	b.untilHeard(publish)
+	b.untilLogged("redis subscribed again")
 }

@@ -17,16 +17,17 @@ const module = "broadcastd/"
 // draws it. A package that is not here may import none, which keeps the
 // example and the load generator outside, as their users are. Tests are free.
 var layers = map[string][]string{
-	"protocol":          {},
-	"channels":          {"protocol"},
-	"auth":              {"protocol"},
-	"redisbridge":       {"internal/nonblock", "internal/redisurl", "protocol"},
-	"internal/socket":   {"protocol"},
-	"internal/config":   {"internal/redisurl"},
-	"internal/redisurl": {},
-	"internal/webhook":  {"protocol"},
-	"internal/server":   {"auth", "channels", "internal/config", "internal/nonblock", "internal/socket", "internal/webhook", "protocol"},
-	"cmd/broadcastd":    {"auth", "channels", "internal/config", "internal/server", "internal/socket", "protocol", "redisbridge"},
+	"protocol":            {},
+	"channels":            {"protocol"},
+	"auth":                {"protocol"},
+	"redisbridge/cluster": {"channels", "protocol", "redisbridge"},
+	"redisbridge":         {"internal/nonblock", "internal/redisurl", "protocol"},
+	"internal/socket":     {"protocol"},
+	"internal/config":     {"internal/redisurl"},
+	"internal/redisurl":   {},
+	"internal/webhook":    {"protocol"},
+	"internal/server":     {"auth", "channels", "internal/config", "internal/nonblock", "internal/socket", "internal/webhook", "protocol"},
+	"cmd/broadcastd":      {"auth", "channels", "internal/config", "internal/server", "internal/socket", "protocol", "redisbridge", "redisbridge/cluster"},
 }
 
 // impure is what a package without I/O, locks and clock has no use for.

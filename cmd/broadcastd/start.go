@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -55,11 +56,19 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 	}
 
 	registry := prometheus.NewRegistry()
-	srv, err := server.New(server.Options{Config: cfg, Log: log, Registry: registry, Version: versionText()})
+	clu, err := newCluster(cfg, registry, log)
+	if err != nil {
+		return err
+	}
+	srv, err := server.New(server.Options{Config: cfg, Log: log, Registry: registry, Version: versionText(), Cluster: clu.join()})
 	if err != nil {
 		return err
 	}
 	defer srv.Close()
+	if err := clu.start(ctx, srv); err != nil {
+		return err
+	}
+	defer clu.stop()
 	bridge, err := newBridge(ctx, cfg, srv, registry, log)
 	if err != nil {
 		return err
@@ -91,7 +100,7 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 	bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
 	defer stop()
 	began := time.Now()
-	if err := srv.Shutdown(bounded); err != nil {
+	if err := errors.Join(srv.Shutdown(bounded), clu.leave(bounded)); err != nil {
 		log.Warn("shutdown was not clean", "err", err)
 	}
 	log.Info("stopped", "after", time.Since(began).Round(time.Millisecond))

@@ -25,7 +25,7 @@ const clusterTime = 3 * time.Second
 func (s *Server) joinCluster(a *app, join func(channels.Node) (channels.Cluster, error)) error {
 	n := channels.Node{
 		App: a.ID, Hub: a.hub, Users: a.users,
-		MaxMembers: a.MaxPresenceMembers, SubscriptionCount: a.SubscriptionCount,
+		MaxMembers: a.MaxPresenceMembers, MaxEventSize: a.MaxEventSize, SubscriptionCount: a.SubscriptionCount,
 		Deliver: func(e *protocol.Event, fresh bool) {
 			if fresh {
 				s.publish(SourceStream, a, e, time.Now())
@@ -80,6 +80,14 @@ func (a *app) arrived() (gone func()) {
 		return nil
 	}
 	return a.cluster.Connect().Leave
+}
+
+// elsewhere is how many connections to other nodes count against the app's limit.
+func (s *Server) elsewhere(a *app) int64 {
+	if a.cluster == nil || !s.cfg.Scaling.ClusterLimits {
+		return 0
+	}
+	return int64(a.cluster.Elsewhere())
 }
 
 // enter lets the client into a channel: at once, or pending until the cluster

@@ -167,7 +167,7 @@ func (ses *session) memberOf(channel string) (member *protocol.Member, joined bo
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	sub := ses.subscriptions[channel]
-	if sub == nil || sub.pending {
+	if sub == nil || sub.asks {
 		return nil, false
 	}
 	return sub.member, true

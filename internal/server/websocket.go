@@ -75,7 +75,7 @@ func (s *Server) admit(r *http.Request) (*app, *refusal) {
 	if origin := r.Header.Get("Origin"); !a.allows(origin) {
 		return nil, &refusal{"origin", protocol.CloseUnauthorized, fmt.Sprintf("origin %.100q is not among the app's allowed_origins", origin)}
 	}
-	if n := a.connections.Add(1); a.MaxConnections > 0 && n > int64(a.MaxConnections) {
+	if n := a.connections.Add(1); a.MaxConnections > 0 && n+s.elsewhere(a) > int64(a.MaxConnections) {
 		a.connections.Add(-1)
 		return nil, &refusal{"over_capacity", protocol.CloseOverCapacity, "the app is over its connection quota"}
 	}

@@ -42,6 +42,9 @@ func (a *app) SignIn(userID string) channels.Place {
 // Connect counts a connection.
 func (a *app) Connect() channels.Place { return a.partitions[0].join(connectionsName, nil, nil) }
 
+// Elsewhere counts the connections to other nodes, as of the last beat.
+func (a *app) Elsewhere() int { return int(a.partitions[0].elsewhere.Load()) }
+
 // Roster is who is in a presence channel, as far as this node has heard.
 func (a *app) Roster(channel string) []byte {
 	p := a.of(channel)

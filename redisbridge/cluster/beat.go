@@ -14,7 +14,7 @@ type beat struct {
 	version    int64 // of the ledger
 	expected   int64 // that it must at least have
 	checkpoint string
-	last       string   // the log's last id
+	elsewhere  int      // connections to other nodes
 	nodes      []string // what is to be known of each
 	expired    []string // generations whose lease ran out
 	unfinished []string // those that are dead and not cleaned up after
@@ -35,7 +35,7 @@ type about struct {
 
 // about needs p.mu.
 func (p *partition) about() []byte {
-	a := about{Name: p.options.Name, Version: p.options.Version, Started: p.started.UnixMilli()}
+	a := about{Name: p.options.Name(), Version: p.options.Version, Started: p.started.UnixMilli()}
 	if h := p.channels[connectionsName]; h != nil {
 		a.Connections = h.subscribers
 	}
@@ -51,7 +51,10 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	p.mu.Lock()
-	generation, registered, expected, about := p.generation, p.registered, p.version, p.about()
+	generation, registered, expected, about, here := p.generation, p.registered, p.version, p.about(), 0
+	if h := p.channels[connectionsName]; h != nil {
+		here = h.declared
+	}
 	p.mu.Unlock()
 	k := &p.keys
 	reply, err := beatScript.Run(ctx, p.client,
@@ -68,9 +71,10 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	isKeeper, _ := reply[1].(int64)
 	lapsed, _ := reply[2].(int64)
 	version, _ := reply[3].(int64)
+	connections, _ := reply[5].(int64)
 	return beat{
 		keeper: isKeeper == 1, lapsed: lapsed == 1, version: version, expected: expected,
-		checkpoint: textOf(reply, 4), last: textOf(reply, 5),
+		checkpoint: textOf(reply, 4), elsewhere: max(0, int(connections)-here),
 		nodes: textsOf(reply[6]), expired: textsOf(reply[7]), unfinished: textsOf(reply[8]),
 	}, nil
 }
@@ -111,6 +115,7 @@ func (p *partition) beats(ctx context.Context, cancel context.CancelCauseFunc, b
 // that of a Redis which was away for all.
 func (p *partition) heard(ctx context.Context, b beat, steady bool) {
 	p.metrics.nodes.Set(float64(len(b.nodes)))
+	p.elsewhere.Store(int64(b.elsewhere))
 	if b.version < b.expected {
 		p.mu.Lock()
 		p.log.Warn("Redis has lost declarations of this node; all are made anew", "known", b.version, "expected", b.expected)

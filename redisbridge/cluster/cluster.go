@@ -26,9 +26,9 @@ type Options struct {
 	Apps       int    // how many there will be
 	// Lease is within what time a node that died is noticed.
 	Lease     time.Duration
-	LogLength int    // about how many entries a log keeps
-	Name      string // of this node, for people
-	Version   string // of this program
+	LogLength int           // about how many entries a log keeps
+	Name      func() string // of this node, for people
+	Version   string        // of this program
 	// CountInterval is how often a channel of more than 100 is told how many they
 	// are; 0 means 5 s.
 	CountInterval time.Duration

@@ -57,7 +57,7 @@ func startNode(t testing.TB, url string, o nodeOptions) *testNode {
 	c, err := New(Options{
 		URL: url, Prefix: "test:", Partitions: cmp.Or(o.partitions, 1), Apps: 1,
 		Lease: cmp.Or(o.lease, 2*time.Second), LogLength: cmp.Or(o.logLength, 10_000), CountInterval: 50 * time.Millisecond,
-		Name: "node", Version: "test",
+		Name: func() string { return "node" }, Version: "test",
 		Log: slog.New(slog.NewTextHandler(testWriter{t}, nil)), Registerer: n.registry,
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -41,6 +42,8 @@ type partition struct {
 	// owned by run
 	failure  string    // why Redis couldn't be used, as it was reported
 	reported time.Time // when
+
+	elsewhere atomic.Int64 // connections to other nodes
 
 	mu sync.Mutex // guards the following
 	// up: Redis answers and the log is read. Otherwise what would be declared

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ const patience = 20 * time.Second
 type Server struct {
 	tb     testing.TB
 	addr   string
+	tls    string // the address for TLS, with TLSArgs
 	args   []string
 	dir    string
 	cmd    *exec.Cmd // nil while it isn't running
@@ -47,6 +49,11 @@ func Reserve(tb testing.TB, args ...string) *Server {
 		tb.Fatalf("redis-server is needed for this test (apt-get install redis-server, or brew install redis): %v", err)
 	}
 	s := &Server{tb: tb, addr: freeAddr(tb), args: args, dir: tb.TempDir()}
+	if slices.Contains(args, tlsCertFile) {
+		s.tls = freeAddr(tb)
+		_, port, _ := net.SplitHostPort(s.tls)
+		s.args = append(slices.Clone(args), "--tls-port", port)
+	}
 	tb.Cleanup(s.Kill)
 	return s
 }

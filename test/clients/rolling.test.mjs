@@ -2,6 +2,7 @@
 // misses what was published meanwhile, and nothing else.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
 
@@ -102,6 +103,8 @@ test('a rolling restart: everybody is back at once', async (t) => {
     const request = net.connect(node.port, '127.0.0.1').on('error', () => {});
     request.write('POST /apps/app-id/events HTTP/1.1\r\n');
     t.after(() => request.destroy());
+    await once(request, 'connect');
+    await fetch(`http://127.0.0.1:${node.port}/up`); // connections are taken in their order
     await node.stop();
     await eventually('its clients are back', () =>
       clients.filter(({ away }, i) => away.length > before[i]).length === here &&

@@ -31,8 +31,6 @@ type Cluster interface {
 	Online(userIDs []string, then func(online []string))
 	// Connect counts a connection.
 	Connect() Place
-	// Elsewhere is about how many connections other nodes have.
-	Elsewhere() int
 
 	// Publish returns once Redis has kept the events, or not: ErrAway, or another
 	// error, after which some of them may be delivered all the same.

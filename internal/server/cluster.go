@@ -73,21 +73,21 @@ type misses struct {
 
 func (m misses) CacheMissed(channel string) { m.app.cluster.CacheMissed(channel) }
 
-// arrived counts a connection in the cluster; what it returns, if anything, takes
-// it back.
-func (a *app) arrived() (gone func()) {
-	if a.cluster == nil {
-		return nil
+// arriveInCluster counts a connection in the cluster too. n is how many count
+// against the app's limit: those of this node or, if so configured and as long as
+// that can be known, all.
+func (s *Server) arriveInCluster(ctx context.Context, a *app, goneHere func(), n int) (gone func(), total int) {
+	place := a.cluster.Connect()
+	gone = func() { goneHere(); place.Leave() }
+	if !s.cfg.Scaling.ClusterLimits || a.MaxConnections == 0 || n > a.MaxConnections {
+		return gone, n
 	}
-	return a.cluster.Connect().Leave
-}
-
-// elsewhere is how many connections to other nodes count against the app's limit.
-func (s *Server) elsewhere(a *app) int64 {
-	if a.cluster == nil || !s.cfg.Scaling.ClusterLimits {
-		return 0
+	ctx, cancel := context.WithTimeout(ctx, clusterTime)
+	defer cancel()
+	if total, err := a.cluster.Connections(ctx); err == nil {
+		return gone, total
 	}
-	return int64(a.cluster.Elsewhere())
+	return gone, n
 }
 
 // enter lets the client into a channel: at once, or pending until the cluster

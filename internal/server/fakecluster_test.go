@@ -251,8 +251,6 @@ func (n *fakeNode) Online(userIDs []string, then func([]string)) {
 	})
 }
 
-func (n *fakeNode) Elsewhere() int { return 0 }
-
 func (n *fakeNode) Connect() channels.Place {
 	n.log.with(func() { n.log.connections++ })
 	return &fakePlace{log: n.log, leave: func() { n.log.connections-- }}

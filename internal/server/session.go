@@ -33,7 +33,7 @@ type session struct {
 	user          *user // nil: not signed in
 	ended         bool
 
-	gone func() // tells the cluster of the end; nil: there is none
+	gone func() // takes back that the connection was counted
 }
 
 // subscription is a channel that the client is in or, while pending, has asked
@@ -45,8 +45,8 @@ type subscription struct {
 	leave   func() // ends the question, or gives up the place in the cluster
 }
 
-func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request) *session {
-	ses := &session{server: s, app: a, conn: conn, gone: a.arrived()}
+func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request, gone func()) *session {
+	ses := &session{server: s, app: a, conn: conn, gone: gone}
 	if l := a.RateLimiting; l.Enabled {
 		ses.limiter = rate.NewLimiter(rate.Every(l.Decay/time.Duration(l.MaxAttempts)), l.MaxAttempts)
 	}
@@ -177,7 +177,7 @@ func (ses *session) memberOf(channel string) (member *protocol.Member, joined bo
 func (ses *session) End(reason *socket.Reason) {
 	defer ses.server.sessions.Done()
 	ses.server.metrics.disconnections.WithLabelValues(reason.Label).Inc()
-	ses.app.connections.Add(-1)
+	ses.gone()
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	ses.ended = true
@@ -186,7 +186,4 @@ func (ses *session) End(reason *socket.Reason) {
 		ses.drop(channel, sub)
 	}
 	ses.subscriptions = nil
-	if ses.gone != nil {
-		ses.gone()
-	}
 }

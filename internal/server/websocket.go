@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -26,6 +27,10 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a, no := s.admit(r)
+	var gone func()
+	if no == nil {
+		gone, no = s.arrive(r.Context(), a)
+	}
 	if no != nil {
 		s.refuse(w, r, no)
 		return
@@ -33,11 +38,11 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	id := protocol.NewSocketID(rand.Uint64())
 	conn := s.upgrade(w, r, id, protocol.Established(id, int(a.ActivityTimeout/time.Second)), a.limits)
 	if conn == nil {
-		a.connections.Add(-1)
+		gone()
 		return
 	}
 	s.metrics.connections.WithLabelValues(a.ID).Inc()
-	s.start(conn, newSession(s, a, conn, r))
+	s.start(conn, newSession(s, a, conn, r, gone))
 }
 
 // upgrade returns nil if it failed, and has then answered and ended what enter
@@ -63,7 +68,7 @@ func (s *Server) start(conn *socket.Conn, h socket.Handler) {
 	}
 }
 
-// admit finds the app and counts the connection, which the caller takes back.
+// admit finds the app.
 func (s *Server) admit(r *http.Request) (*app, *refusal) {
 	a := s.keys[r.PathValue("key")]
 	if a == nil {
@@ -75,11 +80,21 @@ func (s *Server) admit(r *http.Request) (*app, *refusal) {
 	if origin := r.Header.Get("Origin"); !a.allows(origin) {
 		return nil, &refusal{"origin", protocol.CloseUnauthorized, fmt.Sprintf("origin %.100q is not among the app's allowed_origins", origin)}
 	}
-	if n := a.connections.Add(1); a.MaxConnections > 0 && n+s.elsewhere(a) > int64(a.MaxConnections) {
-		a.connections.Add(-1)
+	return a, nil
+}
+
+// arrive counts a connection, which gone takes back, or refuses it.
+func (s *Server) arrive(ctx context.Context, a *app) (gone func(), no *refusal) {
+	gone = func() { a.connections.Add(-1) }
+	n := int(a.connections.Add(1))
+	if a.cluster != nil {
+		gone, n = s.arriveInCluster(ctx, a, gone, n)
+	}
+	if a.MaxConnections > 0 && n > a.MaxConnections {
+		gone()
 		return nil, &refusal{"over_capacity", protocol.CloseOverCapacity, "the app is over its connection quota"}
 	}
-	return a, nil
+	return gone, nil
 }
 
 func checkVersion(version string) *refusal {

@@ -42,9 +42,6 @@ func (a *app) SignIn(userID string) channels.Place {
 // Connect counts a connection.
 func (a *app) Connect() channels.Place { return a.partitions[0].join(connectionsName, nil, nil) }
 
-// Elsewhere counts the connections to other nodes, as of the last beat.
-func (a *app) Elsewhere() int { return int(a.partitions[0].elsewhere.Load()) }
-
 // Roster is who is in a presence channel, as far as this node has heard.
 func (a *app) Roster(channel string) []byte {
 	p := a.of(channel)
@@ -240,8 +237,11 @@ func (a *app) Users(ctx context.Context, channel string) ([]string, error) {
 	return ids, away(err)
 }
 
-// Connections counts them.
+// Connections counts them, those that this node has just counted too.
 func (a *app) Connections(ctx context.Context) (int, error) {
+	if err := a.partitions[0].catchUp(ctx); err != nil {
+		return 0, err
+	}
 	n, err := a.client.HGet(ctx, a.partitions[0].keys.channels, connectionsName).Int()
 	if errors.Is(err, redis.Nil) {
 		return 0, nil

@@ -14,8 +14,7 @@ type beat struct {
 	version    int64 // of the ledger
 	expected   int64 // that it must at least have
 	checkpoint string
-	elsewhere  int      // connections to other nodes
-	nodes      []string // what is to be known of each
+	nodes      int64
 	expired    []string // generations whose lease ran out
 	unfinished []string // those that are dead and not cleaned up after
 }
@@ -51,10 +50,7 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	p.mu.Lock()
-	generation, registered, expected, about, here := p.generation, p.registered, p.version, p.about(), 0
-	if h := p.channels[connectionsName]; h != nil {
-		here = h.declared
-	}
+	generation, registered, expected, about := p.generation, p.registered, p.version, p.about()
 	p.mu.Unlock()
 	k := &p.keys
 	reply, err := beatScript.Run(ctx, p.client,
@@ -65,17 +61,16 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 		return beat{}, err
 	case len(reply) == 1:
 		return beat{}, errGone
-	case len(reply) < 9:
+	case len(reply) < 8:
 		return beat{}, errors.New("the lease's script gave an answer that cannot be read; do all nodes run the same version?")
 	}
 	isKeeper, _ := reply[1].(int64)
 	lapsed, _ := reply[2].(int64)
 	version, _ := reply[3].(int64)
-	connections, _ := reply[5].(int64)
+	nodes, _ := reply[5].(int64)
 	return beat{
 		keeper: isKeeper == 1, lapsed: lapsed == 1, version: version, expected: expected,
-		checkpoint: textOf(reply, 4), elsewhere: max(0, int(connections)-here),
-		nodes: textsOf(reply[6]), expired: textsOf(reply[7]), unfinished: textsOf(reply[8]),
+		checkpoint: textOf(reply, 4), nodes: nodes, expired: textsOf(reply[6]), unfinished: textsOf(reply[7]),
 	}, nil
 }
 
@@ -114,8 +109,7 @@ func (p *partition) beats(ctx context.Context, cancel context.CancelCauseFunc, b
 // heard acts on a beat. steady: that others' leases ran out is their doing, not
 // that of a Redis which was away for all.
 func (p *partition) heard(ctx context.Context, b beat, steady bool) {
-	p.metrics.nodes.Set(float64(len(b.nodes)))
-	p.elsewhere.Store(int64(b.elsewhere))
+	p.metrics.nodes.Set(float64(b.nodes))
 	if b.version < b.expected {
 		p.mu.Lock()
 		p.log.Warn("Redis has lost declarations of this node; all are made anew", "known", b.version, "expected", b.expected)

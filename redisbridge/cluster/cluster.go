@@ -106,14 +106,15 @@ func (c *Cluster) State() error {
 			return fmt.Errorf("out of reach for %s: %w", time.Since(since).Round(time.Second), why)
 		}
 		if !gap.IsZero() && time.Since(gap) < gapTime {
-			return fmt.Errorf("events were missed %s ago: the log was cut before this node had read it", time.Since(gap).Round(time.Second))
+			return fmt.Errorf("events may have been lost %s ago; see the warnings of this time", time.Since(gap).Round(time.Second))
 		}
 	}
 	return nil
 }
 
 // Close takes this node out of the cluster: what it declared is taken back, and
-// others do what it did. Run still runs, and the sessions are over.
+// others do what it did. Run, which must have begun, ends with it. The sessions are
+// over.
 func (c *Cluster) Close(ctx context.Context) error {
 	var all sync.WaitGroup
 	errs := make(chan error, len(c.partitions))
@@ -135,6 +136,8 @@ func (p *partition) leave(ctx context.Context) error {
 	if up, _, why := p.state(); !up {
 		return why
 	}
+	p.end() // or it would take another lease
+	<-p.ended
 	if p.solo {
 		return p.savePosition(ctx)
 	}

@@ -125,11 +125,16 @@ func TestADeadNodeIsCleanedUpAfter(t *testing.T) {
 	must(t, ann.join(room, "ann"))
 	must(t, bob.join(room, "bob"))
 	must(t, bob.join("jobs", ""))
+	b.app.SignIn("a user\nof two lines")
 	b.stop()
 	eventually(t, "member_removed", ann.hears("member_removed"))
 	eventually(t, "one channel", func() bool {
 		all, err := a.app.Occupied(t.Context(), "")
 		return err == nil && len(all) == 1 && all[room].Subscriptions == 1 && all[room].Users == 1
+	})
+	eventually(t, "nothing else", func() bool {
+		n, err := redis.Client().HLen(t.Context(), "test:{app:0}:channels").Result()
+		return err == nil && n == 1
 	})
 }
 

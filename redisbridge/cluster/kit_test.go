@@ -101,7 +101,9 @@ func (n *testNode) leave() {
 	n.stop()
 }
 
-func (n *testNode) up() bool { return n.cluster.State() == nil }
+func (n *testNode) up() bool {
+	return !slices.ContainsFunc(n.cluster.partitions, func(p *partition) bool { up, _, _ := p.state(); return !up })
+}
 
 type testWriter struct{ t testing.TB }
 

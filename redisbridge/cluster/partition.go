@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,6 +26,9 @@ type partition struct {
 	solo    bool          // the log is read, and nothing shared
 	tried   chan struct{} // closed: Redis has answered, or not, for the first time
 	try     sync.Once
+	ending  context.Context // over once the node has left
+	end     context.CancelFunc
+	ended   chan struct{} // closed: run has ended
 
 	// turn is held while something happens that has a place in the log's order.
 	// It guards the following.
@@ -42,8 +44,6 @@ type partition struct {
 	// owned by run
 	failure  string    // why Redis couldn't be used, as it was reported
 	reported time.Time // when
-
-	elsewhere atomic.Int64 // connections to other nodes
 
 	mu sync.Mutex // guards the following
 	// up: Redis answers and the log is read. Otherwise what would be declared
@@ -99,7 +99,9 @@ type result struct {
 
 func newPartition(c *Cluster, node channels.Node, index int) *partition {
 	o, k := &c.options, newKeys(c.options.Prefix, node.App, index)
+	ending, end := context.WithCancel(context.Background())
 	return &partition{
+		ending: ending, end: end, ended: make(chan struct{}),
 		node: node, index: index, keys: k, client: c.client, options: o, metrics: c.metrics, started: c.started,
 		tried: make(chan struct{}),
 		log:   o.Log.With("app", node.App, "log", k.log),

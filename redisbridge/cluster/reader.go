@@ -95,13 +95,19 @@ func (p *partition) checkGap(ctx context.Context, at position, entries []entry) 
 		return nil
 	}
 	p.metrics.gaps.Inc()
+	p.missed()
+	p.log.Warn("events were missed: the log begins behind what this node had read; a larger scaling.log_length keeps more",
+		"read", at.String(), "begins", first.String(), "away", (time.Duration(first.ms-at.ms) * time.Millisecond).String())
+	return nil
+}
+
+// missed notes that events may have been lost, and has the rosters asked for, in
+// which members may be missing too.
+func (p *partition) missed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lastGap = time.Now()
-	p.log.Warn("events were missed: the log begins behind what this node had read; a larger scaling.log_length keeps more",
-		"read", at.String(), "begins", first.String(), "away", (time.Duration(first.ms-at.ms) * time.Millisecond).String())
 	p.resyncAll()
-	return nil
 }
 
 // apply acts on an entry. It needs p.turn.

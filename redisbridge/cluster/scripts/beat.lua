@@ -6,8 +6,8 @@
 --
 -- Answers {"gone"} to a node that had a lease and has it no more; otherwise {"ok",
 -- 1 if it is the keeper, 1 if the lease had run out, the ledger's version, the
--- checkpoint, the connections to all nodes, the infos of these, and for the keeper
--- the nodes whose lease ran out and those that are dead}.
+-- checkpoint, the number of nodes, and for the keeper those whose lease ran out and
+-- those that are dead}.
 local nodes, info, keeper, ledger, log, due, channels, dead, position =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local generation, lease, about, new, length = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1', ARGV[5]
@@ -48,5 +48,4 @@ if holder == generation then
 end
 return {'ok', holder == generation and 1 or 0, lapsed and 1 or 0,
   tonumber(redis.call('HGET', ledger, '\n') or 0),
-  redis.call('GET', position) or '', tonumber(redis.call('HGET', channels, '~') or 0),
-  redis.call('HVALS', info), expired, unfinished}
+  redis.call('GET', position) or '', redis.call('ZCARD', nodes), expired, unfinished}

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import http from 'node:http';
 import net from 'node:net';
 import { test } from 'node:test';
 
@@ -80,7 +81,8 @@ function missed({ id, heard, absences }, name, last) {
 test('a rolling restart: everybody is back at once', async (t) => {
   const redis = await startRedis(t);
   const cluster = await startCluster(t, 3, { redis: { url: redis.url } });
-  const library = serverLibrary(cluster);
+  // A connection for each request, as PHP has it.
+  const library = serverLibrary(cluster, { agent: new http.Agent({ keepAlive: false }) });
 
   const sources = { http: {}, redis: {} };
   const clients = await Promise.all(Array.from({ length: CLIENTS },

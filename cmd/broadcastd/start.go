@@ -81,13 +81,13 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 		defer cancel() // without listeners there is nothing left to do
 		served <- srv.Serve()
 	}()
-	bridging, stopBridge := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBridge()
+	hearing, deafen := context.WithCancel(context.WithoutCancel(ctx))
+	defer deafen()
 	bridged := make(chan struct{})
 	go func() {
 		defer close(bridged)
 		if bridge != nil {
-			_ = bridge.Run(bridging) // ends with it, without an error
+			_ = bridge.Run(hearing) // ends with it, without an error
 		}
 	}()
 	log.Info("listening", "address", srv.Addr().String(), "path", cfg.Path, "admin", fmt.Sprint(srv.AdminAddr()), "version", versionText())
@@ -101,8 +101,9 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 	defer stop()
 	began := time.Now()
 	err = srv.Drain(bounded)
-	// As long as there are clients, they hear what comes in.
-	stopBridge()
+	// As long as clients are here they get what is published; what came in is
+	// delivered before they are told to go.
+	deafen()
 	<-bridged
 	if err := errors.Join(err, srv.Shutdown(bounded), clu.leave(bounded)); err != nil {
 		log.Warn("shutdown was not clean", "err", err)

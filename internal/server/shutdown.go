@@ -26,7 +26,7 @@ const (
 
 // Drain stops accepting, and waits for the HTTP requests under way. Clients stay
 // and hear everything, until Shutdown. A second time it does nothing.
-func (s *Server) Drain(ctx context.Context) error {
+func (s *Server) Drain(ctx context.Context) (err error) {
 	s.closeMu.Lock()
 	again := s.draining.Swap(true)
 	s.closeMu.Unlock()
@@ -40,7 +40,6 @@ func (s *Server) Drain(ctx context.Context) error {
 	<-accepted.Done()
 	requests, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	var err error
 	if s.public.Shutdown(requests) != nil { // it also waits for those who connected and asked nothing
 		if n := s.underWay.Load(); n > 0 {
 			err = fmt.Errorf("%d HTTP requests still under way were cut off", n)

@@ -93,20 +93,27 @@ func (c *Cluster) Ready(ctx context.Context) {
 	}
 }
 
-// gapTime is how long readiness tells of missed events.
-const gapTime = 5 * time.Minute
-
 // State is nil while all is well, or tells what isn't.
 func (c *Cluster) State() error {
 	for _, p := range c.partitions {
-		p.mu.Lock()
-		up, since, why, gap := p.up, p.since, p.why, p.lastGap
-		p.mu.Unlock()
-		if !up {
+		if up, since, why := p.state(); !up {
 			return fmt.Errorf("out of reach for %s: %w", time.Since(since).Round(time.Second), why)
 		}
-		if !gap.IsZero() && time.Since(gap) < gapTime {
-			return fmt.Errorf("events may have been lost %s ago; see the warnings of this time", time.Since(gap).Round(time.Second))
+	}
+	return nil
+}
+
+// lossTime is how long Losses tells.
+const lossTime = 5 * time.Minute
+
+// Losses tells of events that were lost lately, or may have been.
+func (c *Cluster) Losses() error {
+	for _, p := range c.partitions {
+		p.mu.Lock()
+		lost := p.lost
+		p.mu.Unlock()
+		if !lost.IsZero() && time.Since(lost) < lossTime {
+			return fmt.Errorf("events may have been lost %s ago; the warnings of that time tell why", time.Since(lost).Round(time.Second))
 		}
 	}
 	return nil

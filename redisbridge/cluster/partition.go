@@ -51,7 +51,7 @@ type partition struct {
 	up         bool
 	since      time.Time // since when up is what it is
 	why        error     // why it isn't up
-	lastGap    time.Time // when entries were missed
+	lost       time.Time // when entries were missed, or may have been
 	generation string
 	registered bool // the generation has had a lease
 	version    int64

@@ -106,7 +106,7 @@ func (p *partition) checkGap(ctx context.Context, at position, entries []entry) 
 func (p *partition) missed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lastGap = time.Now()
+	p.lost = time.Now()
 	p.resyncAll()
 }
 
@@ -160,6 +160,9 @@ func (p *partition) applyEvent(e *entry) entryResult {
 			delete(p.skip, e.from)
 			return entryRepeated
 		}
+	}
+	if generation != "" && !p.node.Hub.Wants(e.channel) {
+		return entryOK
 	}
 	event, badSocket := e.toEvent()
 	if err := p.checkEvent(&event, e); err != nil {

@@ -196,6 +196,9 @@ func (f *formation) events(ctx context.Context, b *bench, c *crowd, r route, rat
 	if f.shared && r.name == throughHTTP {
 		m.add(what+"ratio of the node to one without scaling", spent.nodes[0]/n/m.last(byItself+how+": the node, an event"), "")
 	}
+	if rate == burstRate {
+		return nil // an event waits until its burst is together
+	}
 	m.add(what+"publish to received, p50", milliseconds(o.latencies.percentile(50)), "ms")
 	m.add(what+"publish to received, p99", milliseconds(o.latencies.percentile(99)), "ms")
 	return nil

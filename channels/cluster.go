@@ -16,19 +16,23 @@ import (
 // order: what stood in the log before has been delivered to this node's
 // subscribers, and what follows will be to those who subscribe in it. It may take
 // a session's lock. While the log is out of reach, the node goes by what it knows.
+//
+// Methods without a context return at once, and may be called under a session's
+// lock. So no lock that they take is held by whoever calls a function that was
+// passed, or one of a Node. What they are given they may keep.
 type Cluster interface {
 	// Join counts a subscription, and its member in a presence channel. then gets
 	// the roster as subscription_succeeded carries it, or ErrFull.
 	Join(channel string, m *protocol.Member, then func(presence []byte, err error)) Place
 	// Roster is what Join would give who is in a presence channel already. It is
-	// called under the channel's lock in the hub, which must not be called by who
-	// holds a lock that Roster takes, and hears of a change after Roster tells it.
+	// called under the channel's lock in the hub, and knows of a change before the
+	// hub is told of it.
 	Roster(channel string) []byte
 	// SignIn counts a connection of a signed-in user.
 	SignIn(userID string) Place
 	// Online tells which of the users are signed in anywhere. then is called once
-	// for each part of them.
-	Online(userIDs []string, then func(online []string))
+	// for each part of them: those asked about, and of these who is online.
+	Online(userIDs []string, then func(asked, online []string))
 	// Connect counts a connection.
 	Connect() Place
 

@@ -8,6 +8,7 @@
 // that a publish costs what it costs per processor, not per subscriber.
 //
 // Lock order: a session's lock, which the caller may hold; a shard's or that of
-// [Users]; and inside it the cache's, the [Observer]'s or a flusher's inbox's.
+// [Users]; and inside it the cache's, the [Observer]'s, a [Cluster]'s or a
+// flusher's inbox's.
 // Under none of them does anything wait or touch a socket.
 package channels

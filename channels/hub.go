@@ -86,7 +86,7 @@ type channel struct {
 // by all hubs that use the same fanout.
 func NewHub(fanout Fanout, topics *atomic.Uint64, o Options) *Hub {
 	if o.Observer == nil {
-		o.Observer = Nobody{}
+		o.Observer = Nobody
 	}
 	if o.CountInterval == 0 {
 		o.CountInterval = countInterval
@@ -278,6 +278,18 @@ func (h *Hub) Tell(name string, f protocol.Frame) {
 // tell needs the lock of ch's shard.
 func (h *Hub) tell(ch *channel, f protocol.Frame) {
 	h.broadcast(ch, protocol.Shared{Frame: f}, 0, time.Time{})
+}
+
+// Wants reports whether an event of the channel would reach anybody here, or be
+// kept.
+func (h *Hub) Wants(channel string) bool {
+	if protocol.KindOf(channel).IsCache() {
+		return true
+	}
+	sh := h.shard(channel)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.channels[channel] != nil
 }
 
 // Publish hands an event to its channel's subscribers and tells how many

@@ -17,12 +17,14 @@ type Observer interface {
 }
 
 // Nobody is an Observer who does nothing.
-type Nobody struct{}
+var Nobody Observer = nobody{}
 
-func (Nobody) Occupied(string)               {}
-func (Nobody) Vacated(string)                {}
-func (Nobody) MemberAdded(string, string)    {}
-func (Nobody) MemberRemoved(string, string)  {}
-func (Nobody) CacheMissed(string)            {}
-func (Nobody) SubscriptionCount(string, int) {}
-func (Nobody) ClientEvent(*protocol.Event)   {}
+type nobody struct{}
+
+func (nobody) Occupied(string)               {}
+func (nobody) Vacated(string)                {}
+func (nobody) MemberAdded(string, string)    {}
+func (nobody) MemberRemoved(string, string)  {}
+func (nobody) CacheMissed(string)            {}
+func (nobody) SubscriptionCount(string, int) {}
+func (nobody) ClientEvent(*protocol.Event)   {}

@@ -90,6 +90,7 @@ func (c *clustering) start(ctx context.Context, srv *server.Server) error {
 		}
 	}
 	srv.AddCheck(server.Check{Name: "cluster", Required: c.cfg.Redis.Required, Err: c.cluster.State})
+	srv.AddCheck(server.Check{Name: "cluster_losses", Notice: true, Err: c.cluster.Losses})
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel, c.ended = cancel, make(chan struct{})
 	go func() {

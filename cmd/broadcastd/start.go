@@ -81,11 +81,13 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 		defer cancel() // without listeners there is nothing left to do
 		served <- srv.Serve()
 	}()
+	hearing, deafen := context.WithCancel(context.WithoutCancel(ctx))
+	defer deafen()
 	bridged := make(chan struct{})
 	go func() {
 		defer close(bridged)
 		if bridge != nil {
-			_ = bridge.Run(ctx) // ends with ctx, without an error
+			_ = bridge.Run(hearing) // ends with it, without an error
 		}
 	}()
 	log.Info("listening", "address", srv.Addr().String(), "path", cfg.Path, "admin", fmt.Sprint(srv.AdminAddr()), "version", versionText())
@@ -95,12 +97,15 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 
 	<-ctx.Done()
 	log.Info("shutting down", "within", cfg.ShutdownTimeout)
-	// Events that came in are delivered before clients are told to go.
-	<-bridged
 	bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
 	defer stop()
 	began := time.Now()
-	if err := errors.Join(srv.Shutdown(bounded), clu.leave(bounded)); err != nil {
+	err = srv.Drain(bounded)
+	// As long as clients are here they get what is published; what came in is
+	// delivered before they are told to go.
+	deafen()
+	<-bridged
+	if err := errors.Join(err, srv.Shutdown(bounded), clu.leave(bounded)); err != nil {
 		log.Warn("shutdown was not clean", "err", err)
 	}
 	log.Info("stopped", "after", time.Since(began).Round(time.Millisecond))

@@ -59,7 +59,7 @@ func (t tellable) Telling(id string, done func()) channels.Observer {
 func (a *app) observer(clustered bool) channels.Observer {
 	switch {
 	case clustered:
-		return misses{app: a}
+		return misses{channels.Nobody, a}
 	case a.hooks != nil:
 		return a.hooks
 	}
@@ -67,8 +67,8 @@ func (a *app) observer(clustered bool) channels.Observer {
 }
 
 type misses struct {
-	channels.Nobody
-	app *app
+	channels.Observer // nobody
+	app               *app
 }
 
 func (m misses) CacheMissed(channel string) { m.app.cluster.CacheMissed(channel) }
@@ -156,11 +156,11 @@ func (ses *session) enterUser(u *user) {
 	if len(u.watchlist) == 0 {
 		return
 	}
-	a.cluster.Online(u.watchlist, func(online []string) {
+	a.cluster.Online(u.watchlist, func(asked, online []string) {
 		ses.mu.Lock()
 		defer ses.mu.Unlock()
 		if ses.user == u {
-			a.users.Watch(ses.conn, u.watchlist, online)
+			a.users.Watch(ses.conn, asked, online)
 		}
 	})
 }

@@ -89,7 +89,7 @@ func TestClusterPresence(t *testing.T) {
 	here, _ := log.node(t, few)
 	there, _ := log.node(t, few)
 	ann, eve, eveToo, mallory := here.connect(t), here.connect(t), there.connect(t), there.connect(t)
-	mallory.signin("mallory")
+	mallory.signin("guest")
 	mallory.subscribe("jobs")
 
 	both := map[string]string{"ann": "ANN", "eve": "EVE"}
@@ -109,7 +109,7 @@ func TestClusterPresence(t *testing.T) {
 		mallory.send(mallory.subscription("jobs", ""))
 		mallory.want(`{"event":"pusher_internal:subscription_succeeded","channel":"jobs","data":"{}"}`)
 	}
-	log.wantState(t, "map[jobs:1 presence-room:3] map[presence-room:map[ann:1 eve:2]] map[mallory:1] 4\n")
+	log.wantState(t, "map[jobs:1 presence-room:3] map[presence-room:map[ann:1 eve:2]] map[guest:1] 4\n")
 
 	if got := here.get(t, appPath+"/channels/"+room, map[string]string{"info": "user_count,subscription_count"}); got.body != `{"occupied":true,"user_count":2,"subscription_count":3}` {
 		t.Errorf("the channel is %s", got.body)
@@ -125,15 +125,17 @@ func TestClusterPresence(t *testing.T) {
 	}
 
 	// Terminated by one node, on both.
-	if got := there.signed(t, http.MethodPost, appPath+"/users/eve/terminate_connections", nil, "{}"); got.status != http.StatusOK {
-		t.Errorf("%d %s", got.status, got.body)
+	for _, user := range []string{"eve", "mallory"} { // who was refused is nobody's member
+		if got := there.signed(t, http.MethodPost, appPath+"/users/"+user+"/terminate_connections", nil, "{}"); got.status != http.StatusOK {
+			t.Errorf("%d %s", got.status, got.body)
+		}
 	}
 	eve.wantClose(terminated)
 	eveToo.wantClose(terminated)
 	ann.want(`{"event":"pusher_internal:member_removed","channel":"presence-room","data":"{\"user_id\":\"eve\"}"}`)
-	log.wantState(t, "map[jobs:1 presence-room:1] map[presence-room:map[ann:1]] map[mallory:1] 2\n")
+	log.wantState(t, "map[jobs:1 presence-room:1] map[presence-room:map[ann:1]] map[guest:1] 2\n")
 	ann.unsubscribe(room)
-	log.wantState(t, "map[jobs:1] map[] map[mallory:1] 2\n")
+	log.wantState(t, "map[jobs:1] map[] map[guest:1] 2\n")
 	log.settle(t)
 	ann.fence()
 	mallory.fence()
@@ -167,32 +169,41 @@ func TestClusterPendingJoin(t *testing.T) {
 	d, _ := log.node(t)
 	const channel = "private-a"
 	const again = `{"event":"pusher_internal:subscription_succeeded","channel":"private-a","data":"{}"}`
-	stays, leaves, returns, ends := d.connect(t), d.connect(t), d.connect(t), d.connect(t)
+	first, stays, leaves, returns, ends := d.connect(t), d.connect(t), d.connect(t), d.connect(t), d.connect(t)
+	first.subscribe(channel)
 	log.pause(true)
 	for _, c := range []*client{stays, leaves, returns, ends} {
 		c.send(c.subscription(channel, ""))
 		c.send(c.subscription(channel, "")) // will be answered, once
 		c.fence()
 	}
-	log.wantState(t, "map[private-a:4] map[] map[] 4\n")
+	log.wantState(t, "map[private-a:5] map[] map[] 5\n")
 	leaves.unsubscribe(channel)
 	returns.unsubscribe(channel)
 	returns.send(returns.subscription(channel, ""))
 	_ = ends.nc.Close()
-	log.wantState(t, "map[private-a:2] map[] map[] 3\n")
+	log.wantState(t, "map[private-a:3] map[] map[] 4\n")
 	leaves.fence()
 
 	log.pause(false)
 	stays.want(again)
 	returns.want(again)
 	log.settle(t)
-	for _, c := range []*client{stays, leaves, returns} {
+	for _, c := range []*client{first, stays, leaves, returns} {
 		c.fence()
 	}
-	d.waitMetric(t, `broadcastd_subscriptions{app="app-id",kind="private"}`, 2)
+	d.waitMetric(t, `broadcastd_subscriptions{app="app-id",kind="private"}`, 3)
+	log.with(func() {
+		if log.joins != 6 {
+			t.Errorf("%d joins were counted, want one for each that began", log.joins)
+		}
+	})
 	stays.unsubscribe(channel)
 	_ = returns.nc.Close()
-	log.wantState(t, "map[] map[] map[] 2\n")
+	log.wantState(t, "map[private-a:1] map[] map[] 3\n")
+	d.waitMetric(t, `broadcastd_subscriptions{app="app-id",kind="private"}`, 1)
+	first.unsubscribe(channel)
+	log.wantState(t, "map[] map[] map[] 3\n")
 	d.waitMetric(t, `broadcastd_subscriptions{app="app-id",kind="private"}`, 0)
 	d.waitMetric(t, `broadcastd_channels{app="app-id",kind="private"}`, 0)
 }
@@ -226,15 +237,17 @@ func TestClusterWatches(t *testing.T) {
 	log := newFakeLog(t)
 	here, node := log.node(t)
 	there, _ := log.node(t)
-	bob, eve := there.connect(t), there.connect(t)
+	bob, eve, zoe := there.connect(t), there.connect(t), there.connect(t)
 	bob.signin("bob")
+	zoe.signin("zoe")
 
 	ann, gone := here.connect(t), here.connect(t)
-	ann.send(ann.signinAs(`{"id":"ann","watchlist":["bob","eve"]}`))
+	ann.send(ann.signinAs(`{"id":"ann","watchlist":["bob","zoe","eve"]}`))
 	if m := ann.next(); m.Event != "pusher:signin_success" {
 		t.Fatalf("%+v", m)
 	}
 	ann.want(event("online", `\"bob\"`))
+	ann.want(event("online", `\"zoe\"`))
 	eve.signin("eve")
 	ann.want(event("online", `\"eve\"`))
 	_ = bob.nc.Close()
@@ -245,22 +258,22 @@ func TestClusterWatches(t *testing.T) {
 
 	// Who ends before it hears who is online watches nobody.
 	log.pause(true)
-	gone.send(gone.signinAs(`{"id":"gone","watchlist":["zoe"]}`))
+	gone.send(gone.signinAs(`{"id":"gone","watchlist":["max"]}`))
 	if m := gone.next(); m.Event != "pusher:signin_success" {
 		t.Fatalf("%+v", m)
 	}
 	_ = gone.nc.Close()
-	log.wantState(t, "map[] map[] map[ann:1 eve:1] 2\n")
+	log.wantState(t, "map[] map[] map[ann:1 eve:1 zoe:1] 3\n")
 	log.pause(false)
 	log.settle(t)
 	ann.fence()
 	watched := node.node.Users.Watched()
 	slices.Sort(watched)
-	if !slices.Equal(watched, []string{"bob", "eve"}) {
+	if !slices.Equal(watched, []string{"bob", "eve", "zoe"}) {
 		t.Errorf("watched are %v", watched)
 	}
 	_ = ann.nc.Close()
-	log.wantState(t, "map[] map[] map[eve:1] 1\n")
+	log.wantState(t, "map[] map[] map[eve:1 zoe:1] 2\n")
 	if watched, here := node.node.Users.Watched(), node.node.Users.Here("ann"); len(watched) != 0 || here {
 		t.Errorf("after the end watched are %v, and ann is here: %t", watched, here)
 	}

@@ -27,8 +27,9 @@ type fakeLog struct {
 	closed      bool
 	err         error // what all requests fail with
 	infoErr     error // what Info fails with
-	told        int   // things that webhooks were told
-	done        int   // of them, those that are done with
+	joins       int
+	told        int // things that webhooks were told
+	done        int // of them, those that are done with
 	nodes       []*fakeNode
 	channels    map[string]int // subscribers
 	members     map[string]map[string]int
@@ -47,6 +48,7 @@ type fakeNode struct {
 }
 
 func newFakeLog(t testing.TB) *fakeLog {
+	t.Helper()
 	l := &fakeLog{channels: map[string]int{}, members: map[string]map[string]int{}, users: map[string]int{}}
 	l.changed = sync.NewCond(&l.mu)
 	var running sync.WaitGroup
@@ -160,15 +162,11 @@ func (p *fakePlace) Leave() {
 	})
 }
 
-func (p *fakePlace) isGone() (gone bool) {
-	p.log.with(func() { gone = p.gone })
-	return gone
-}
-
 func (n *fakeNode) Join(channel string, m *protocol.Member, then func([]byte, error)) channels.Place {
 	l := n.log
 	p := &fakePlace{log: l}
 	l.with(func() {
+		l.joins++
 		if m != nil && l.members[channel][m.UserID] == 0 && n.node.MaxMembers > 0 && len(l.members[channel]) >= n.node.MaxMembers {
 			p.leave = func() {}
 			l.entries = append(l.entries, func() { then(nil, channels.ErrFull) })
@@ -188,11 +186,8 @@ func (n *fakeNode) Join(channel string, m *protocol.Member, then func([]byte, er
 				})
 			}
 		}
-		l.entries = append(l.entries, func() {
-			if !p.isGone() {
-				then(n.Roster(channel), nil)
-			}
-		})
+		// Also if the place is left meanwhile: it may be about to be called.
+		l.entries = append(l.entries, func() { then(n.Roster(channel), nil) })
 		p.leave = func() { n.leave(channel, m) }
 	})
 	return p
@@ -243,11 +238,16 @@ func (n *fakeNode) SignIn(userID string) channels.Place {
 	return &fakePlace{log: l, leave: func() { change(-1) }}
 }
 
-func (n *fakeNode) Online(userIDs []string, then func([]string)) {
+func (n *fakeNode) Online(userIDs []string, then func(asked, online []string)) {
 	l := n.log
 	l.with(func() {
-		online := slices.DeleteFunc(slices.Clone(userIDs), func(id string) bool { return l.users[id] == 0 })
-		l.entries = append(l.entries, func() { then(online) })
+		for _, id := range userIDs { // each is a part by itself
+			asked, online := []string{id}, []string{}
+			if l.users[id] > 0 {
+				online = asked
+			}
+			l.entries = append(l.entries, func() { then(asked, online) })
+		}
 	})
 }
 

@@ -10,6 +10,8 @@ type Check struct {
 	// Required takes readiness down; otherwise a failure only shows as
 	// "degraded".
 	Required bool
+	// Notice: what Err tells is past, so it is shown and the status stays.
+	Notice bool
 	// Err is nil while all is well.
 	Err func() error
 }
@@ -27,12 +29,14 @@ func (s *Server) up(w http.ResponseWriter, _ *http.Request) {
 }
 
 // ready answers 200 while clients should be sent here, and 503 with reasons
-// otherwise: {"status": "ready"|"degraded"|"unavailable", "reasons": {check: text}}.
+// otherwise: {"status": "ready"|"degraded"|"unavailable", "reasons": {check: text},
+// "notices": {check: text}}.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	answer := struct {
 		Status  string            `json:"status"`
 		Reasons map[string]string `json:"reasons,omitempty"`
-	}{Status: "ready", Reasons: map[string]string{}}
+		Notices map[string]string `json:"notices,omitempty"`
+	}{Status: "ready", Reasons: map[string]string{}, Notices: map[string]string{}}
 	code := http.StatusOK
 	if s.draining.Load() {
 		code = http.StatusServiceUnavailable
@@ -44,6 +48,10 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	for _, c := range checks {
 		err := c.Err()
 		if err == nil {
+			continue
+		}
+		if c.Notice {
+			answer.Notices[c.Name] = err.Error()
 			continue
 		}
 		answer.Reasons[c.Name] = err.Error()

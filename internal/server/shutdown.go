@@ -20,23 +20,28 @@ const (
 	killTime = 500 * time.Millisecond
 )
 
-// Shutdown stops accepting, tells clients to reconnect, lets what was sent to
-// them be written and webhooks be told, and ends within ctx's deadline.
-func (s *Server) Shutdown(ctx context.Context) error {
+// Drain stops accepting clients and requests, and waits for those under way.
+// Clients that are connected stay.
+func (s *Server) Drain(ctx context.Context) (err error) {
 	s.closeMu.Lock()
 	s.draining.Store(true)
 	s.closeMu.Unlock()
-	defer s.Close()
-
 	requests, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	var err error
 	if s.public.Shutdown(requests) != nil { // it also waits for those who connected and asked nothing
 		if n := s.underWay.Load(); n > 0 {
 			err = fmt.Errorf("%d HTTP requests still under way were cut off", n)
 		}
 		_ = s.public.Close() // cuts them off
 	}
+	return err
+}
+
+// Shutdown drains, tells clients to reconnect, lets what was sent to them be
+// written and webhooks be told, and ends within ctx's deadline.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.Close()
+	err := s.Drain(ctx)
 	s.cancel()
 	s.flushers.CloseAll(s.goodbye)
 	gone := make(chan struct{})

@@ -154,7 +154,11 @@ func (f *Flusher) attendNow() bool {
 // wait holds a source of events back while there is much to do.
 func (f *Flusher) wait() {
 	for f.backlog.Load() > maxBacklog || f.pending.Load() > maxPending {
-		time.Sleep(time.Millisecond)
+		select {
+		case <-f.done: // it will never be less
+			return
+		case <-time.After(time.Millisecond):
+		}
 	}
 }
 

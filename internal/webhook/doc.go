@@ -13,6 +13,10 @@
 // A channel that is vacated, or a member that leaves, is told 3 s later, and
 // if they are back by then neither that nor their return is told.
 //
+// What was told with an id ([Sender.Telling]) carries it as the event's "id", by
+// which a receiver knows what it was told before. Who tells so hears when that is
+// done with, and can tell again what isn't, also from another machine.
+//
 // Lock order: a Sender's lock, a queue's lock inside it. Under neither does
-// anything wait or log.
+// anything wait or log, nor is anybody told that something is done with.
 package webhook

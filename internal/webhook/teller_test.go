@@ -24,7 +24,7 @@ type receipts struct {
 // told may.
 func (r *receipts) telling(s *Sender, id string) Teller {
 	return s.Telling(id, func() {
-		s.Occupied("private-of-nobody")
+		s.Occupied("private-later")
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.ids = append(r.ids, id)
@@ -71,112 +71,119 @@ func TestTelling(t *testing.T) {
 	})
 }
 
-func TestTellingIsDone(t *testing.T) {
-	// setUp makes a sender whose first hook hears of all and whose second takes
-	// nothing before works is closed; it hears of presence channels.
-	setUp := func(t *testing.T, change func(*Options)) (s *Sender, r *receipts, works chan struct{}) {
-		works = make(chan struct{})
-		n := &network{answer: func(req *http.Request) int {
-			if req.URL.Host == "slow.example" {
-				select {
-				case <-works:
-				default:
-					return http.StatusServiceUnavailable
-				}
+// trial is a sender with two hooks: one hears of all that begins with p, the other
+// of presence channels, and takes nothing before works is closed.
+type trial struct {
+	*testing.T
+	*Sender
+	*receipts
+	works chan struct{}
+}
+
+func newTrial(t *testing.T, maxQueue int) trial {
+	t.Helper()
+	works := make(chan struct{})
+	n := &network{answer: func(req *http.Request) int {
+		if req.URL.Host == "slow.example" {
+			select {
+			case <-works:
+			default:
+				return http.StatusServiceUnavailable
 			}
-			return http.StatusOK
-		}}
-		o, _, _ := options(n)
-		o.Hooks = []Hook{{URL: "http://quick.example", Prefix: "p"}, {URL: "http://slow.example", Prefix: "presence-"}}
-		if change != nil {
-			change(&o)
 		}
-		return mustNew(t, o), &receipts{}, works
-	}
-	for name, test := range map[string]func(*testing.T){
-		"nobody hears of it": func(t *testing.T) {
-			s, r, _ := setUp(t, nil)
-			r.telling(s, "1").Occupied("x")
-			r.telling(s, "2").ClientEvent(&protocol.Event{Channel: "x", Data: []byte("1")})
-			r.telling(s, "3").Vacated("#server-to-user-7")
-			r.expect(t, "at once", "1", "2", "3")
-			mustShutdown(t, s)
-		},
-		"one takes it": func(t *testing.T) {
-			s, r, _ := setUp(t, nil)
-			r.telling(s, "1").CacheMissed("private-cache-c")
-			r.expect(t, "before it is sent")
+		return http.StatusOK
+	}}
+	o, _, _ := options(n)
+	o.Hooks = []Hook{{URL: "http://quick.example", Prefix: "p"}, {URL: "http://slow.example", Prefix: "presence-"}}
+	o.MaxQueue = maxQueue
+	return trial{t, mustNew(t, o), &receipts{}, works}
+}
+
+// tell is of what must be done with.
+func (c trial) tell(id string) Teller { return c.telling(c.Sender, id) }
+
+func (c trial) wantDone(when string, want ...string) {
+	c.Helper()
+	c.expect(c.T, when, want...)
+}
+
+func TestTellingIsDone(t *testing.T) {
+	for name, test := range map[string]struct {
+		maxQueue int
+		play     func(trial)
+	}{
+		"nobody hears of it": {0, func(c trial) {
+			c.tell("1").Occupied("x")
+			c.tell("2").ClientEvent(&protocol.Event{Channel: "x", Data: []byte("1")})
+			c.tell("3").Vacated("#server-to-user-7")
+			c.wantDone("at once", "1", "2", "3")
+		}},
+		"one takes it": {0, func(c trial) {
+			c.tell("1").CacheMissed("private-cache-c")
+			c.wantDone("before it is sent")
 			time.Sleep(time.Second)
-			r.expect(t, "then", "1")
-			mustShutdown(t, s)
-		},
-		"all take it": func(t *testing.T) {
-			s, r, works := setUp(t, nil)
-			r.telling(s, "1").Occupied("presence-c")
+			c.wantDone("then", "1")
+		}},
+		"all take it": {0, func(c trial) {
+			c.tell("1").Occupied("presence-c")
 			time.Sleep(time.Minute)
-			r.expect(t, "while one doesn't")
-			close(works)
+			c.wantDone("while one doesn't")
+			close(c.works)
 			time.Sleep(time.Minute)
-			r.expect(t, "then", "1")
-			mustShutdown(t, s)
-		},
-		"it is given up": func(t *testing.T) {
-			s, r, _ := setUp(t, nil)
-			r.telling(s, "1").Occupied("presence-c")
+			c.wantDone("then", "1")
+		}},
+		"it is given up": {0, func(c trial) {
+			c.tell("1").Occupied("presence-c")
 			time.Sleep(time.Hour)
-			r.expect(t, "in the end", "1")
-			mustShutdown(t, s)
-		},
-		"there is no room": func(t *testing.T) {
-			s, r, _ := setUp(t, func(o *Options) { o.MaxQueue = 100 })
-			r.telling(s, "1").Occupied("private-c")
-			r.expect(t, "at once", "1")
-			mustShutdown(t, s)
-		},
-		"a departure": func(t *testing.T) {
-			s, r, _ := setUp(t, nil)
-			r.telling(s, "1").Vacated("private-c")
+			c.wantDone("in the end", "1")
+		}},
+		"there is no room": {100, func(c trial) {
+			c.tell("1").Occupied("private-c")
+			c.wantDone("at once", "1")
+		}},
+		"a departure": {0, func(c trial) {
+			c.tell("1").Vacated("private-c")
 			time.Sleep(2 * time.Second)
-			r.expect(t, "while it is held back")
+			c.wantDone("while it is held back")
 			time.Sleep(2 * time.Second)
-			r.expect(t, "then", "1")
-			mustShutdown(t, s)
-		},
-		"a return": func(t *testing.T) {
-			s, r, _ := setUp(t, nil)
-			r.telling(s, "1").MemberRemoved("presence-c", "7")
-			r.telling(s, "2").MemberAdded("presence-c", "8")
-			r.expect(t, "before")
-			r.telling(s, "3").MemberAdded("presence-c", "7")
-			r.expect(t, "when both are known", "1", "3")
-			s.cancel()
-			_ = s.Shutdown(t.Context())
-		},
-		"later counts": func(t *testing.T) {
-			s, r, _ := setUp(t, nil)
+			c.wantDone("then", "1")
+		}},
+		"a return": {0, func(c trial) {
+			c.tell("1").MemberRemoved("presence-c", "7")
+			c.tell("2").MemberAdded("presence-c", "8")
+			c.wantDone("before")
+			c.tell("3").MemberAdded("presence-c", "7")
+			c.wantDone("when both are known", "1", "3")
+		}},
+		"later counts": {0, func(c trial) {
 			for i := range 3 {
-				r.telling(s, fmt.Sprint(i)).SubscriptionCount("private-c", i)
+				c.tell(fmt.Sprint(i)).SubscriptionCount("private-c", i)
 			}
 			time.Sleep(time.Second)
-			r.expect(t, "with the last", "0", "1", "2")
-			mustShutdown(t, s)
-		},
-		"the end": func(t *testing.T) {
-			s, r, _ := setUp(t, nil)
-			r.telling(s, "1").Occupied("private-c")
-			r.telling(s, "2").Occupied("presence-c")
-			r.telling(s, "3").Vacated("private-d")
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			c.wantDone("with the last", "0", "1", "2")
+		}},
+		"the end": {0, func(c trial) {
+			c.tell("1").Occupied("private-c")
+			c.tell("2").Occupied("presence-c")
+			c.tell("3").Vacated("private-d")
+			ctx, cancel := context.WithTimeout(c.Context(), time.Second)
 			defer cancel()
-			if err := s.Shutdown(ctx); err == nil || !strings.HasPrefix(err.Error(), "1 webhook events") {
-				t.Errorf("Shutdown: %v, want one event that was not delivered", err)
+			if err := c.Shutdown(ctx); err == nil || !strings.HasPrefix(err.Error(), "1 webhook events") {
+				c.Errorf("Shutdown: %v, want one event that was not delivered", err)
 			}
-			r.telling(s, "4").Occupied("private-e")
-			r.telling(s, "5").Vacated("private-e")
-			r.expect(t, "but for what was left", "1")
-		},
+			c.tell("4").Occupied("private-e")
+			c.tell("5").Vacated("private-e")
+			c.wantDone("but for what was left", "1")
+		}},
 	} {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newTrial(t, test.maxQueue)
+				test.play(c)
+				c.cancel() // what is left doesn't matter
+				_ = c.Shutdown(t.Context())
+			})
+		})
 	}
 }
 

@@ -54,7 +54,7 @@ func (a *app) Roster(channel string) []byte {
 }
 
 // Online tells which users are signed in anywhere.
-func (a *app) Online(userIDs []string, then func(online []string)) {
+func (a *app) Online(userIDs []string, then func(asked, online []string)) {
 	byPartition := make(map[*partition][]string)
 	for _, id := range userIDs {
 		p := a.of(userName(id))
@@ -68,7 +68,7 @@ func (a *app) Online(userIDs []string, then func(online []string)) {
 					all = append(all, id)
 				}
 			}
-			then(all)
+			then(ids, all)
 		})
 	}
 }

@@ -93,27 +93,35 @@ func (c *Cluster) Ready(ctx context.Context) {
 	}
 }
 
-// gapTime is how long readiness tells of missed events.
-const gapTime = 5 * time.Minute
-
 // State is nil while all is well, or tells what isn't.
 func (c *Cluster) State() error {
 	for _, p := range c.partitions {
-		p.mu.Lock()
-		up, since, why, gap := p.up, p.since, p.why, p.lastGap
-		p.mu.Unlock()
-		if !up {
+		if up, since, why := p.state(); !up {
 			return fmt.Errorf("out of reach for %s: %w", time.Since(since).Round(time.Second), why)
 		}
-		if !gap.IsZero() && time.Since(gap) < gapTime {
-			return fmt.Errorf("events were missed %s ago: the log was cut before this node had read it", time.Since(gap).Round(time.Second))
+	}
+	return nil
+}
+
+// lossTime is how long Losses tells.
+const lossTime = 5 * time.Minute
+
+// Losses tells of events that were lost lately, or may have been.
+func (c *Cluster) Losses() error {
+	for _, p := range c.partitions {
+		p.mu.Lock()
+		lost := p.lost
+		p.mu.Unlock()
+		if !lost.IsZero() && time.Since(lost) < lossTime {
+			return fmt.Errorf("events may have been lost %s ago; the warnings of that time tell why", time.Since(lost).Round(time.Second))
 		}
 	}
 	return nil
 }
 
 // Close takes this node out of the cluster: what it declared is taken back, and
-// others do what it did. Run still runs, and the sessions are over.
+// others do what it did. Run, which must have begun, ends with it. The sessions are
+// over.
 func (c *Cluster) Close(ctx context.Context) error {
 	var all sync.WaitGroup
 	errs := make(chan error, len(c.partitions))
@@ -135,6 +143,8 @@ func (p *partition) leave(ctx context.Context) error {
 	if up, _, why := p.state(); !up {
 		return why
 	}
+	p.end() // or it would take another lease
+	<-p.ended
 	if p.solo {
 		return p.savePosition(ctx)
 	}

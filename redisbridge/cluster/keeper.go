@@ -250,9 +250,12 @@ func (p *partition) ledgerOf(ctx context.Context, generation string) ([]change, 
 			return nil, err
 		}
 		for i := 0; i < len(pairs); i += 2 {
-			name, user, isMember := strings.Cut(pairs[i], "\n")
-			if name == "" {
+			if pairs[i] == "\n" { // the version
 				continue
+			}
+			name, user, isMember := pairs[i], "", false
+			if name[0] != '~' { // whose user ids may hold anything
+				name, user, isMember = strings.Cut(pairs[i], "\n")
 			}
 			c := byName[name]
 			if c == nil {

@@ -101,9 +101,7 @@ func (n *testNode) leave() {
 	n.stop()
 }
 
-func (n *testNode) up() bool {
-	return !slices.ContainsFunc(n.cluster.partitions, func(p *partition) bool { up, _, _ := p.state(); return !up })
-}
+func (n *testNode) up() bool { return n.cluster.State() == nil }
 
 type testWriter struct{ t testing.TB }
 

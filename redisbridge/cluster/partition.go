@@ -26,6 +26,9 @@ type partition struct {
 	solo    bool          // the log is read, and nothing shared
 	tried   chan struct{} // closed: Redis has answered, or not, for the first time
 	try     sync.Once
+	ending  context.Context // over once the node has left
+	end     context.CancelFunc
+	ended   chan struct{} // closed: run has ended
 
 	// turn is held while something happens that has a place in the log's order.
 	// It guards the following.
@@ -48,7 +51,7 @@ type partition struct {
 	up         bool
 	since      time.Time // since when up is what it is
 	why        error     // why it isn't up
-	lastGap    time.Time // when entries were missed
+	lost       time.Time // when entries were missed, or may have been
 	generation string
 	registered bool // the generation has had a lease
 	version    int64
@@ -96,7 +99,9 @@ type result struct {
 
 func newPartition(c *Cluster, node channels.Node, index int) *partition {
 	o, k := &c.options, newKeys(c.options.Prefix, node.App, index)
+	ending, end := context.WithCancel(context.Background())
 	return &partition{
+		ending: ending, end: end, ended: make(chan struct{}),
 		node: node, index: index, keys: k, client: c.client, options: o, metrics: c.metrics, started: c.started,
 		tried: make(chan struct{}),
 		log:   o.Log.With("app", node.App, "log", k.log),

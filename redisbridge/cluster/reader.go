@@ -95,13 +95,19 @@ func (p *partition) checkGap(ctx context.Context, at position, entries []entry) 
 		return nil
 	}
 	p.metrics.gaps.Inc()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lastGap = time.Now()
+	p.missed()
 	p.log.Warn("events were missed: the log begins behind what this node had read; a larger scaling.log_length keeps more",
 		"read", at.String(), "begins", first.String(), "away", (time.Duration(first.ms-at.ms) * time.Millisecond).String())
-	p.resyncAll()
 	return nil
+}
+
+// missed notes that events may have been lost, and has the rosters asked for, in
+// which members may be missing too.
+func (p *partition) missed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost = time.Now()
+	p.resyncAll()
 }
 
 // apply acts on an entry. It needs p.turn.
@@ -154,6 +160,9 @@ func (p *partition) applyEvent(e *entry) entryResult {
 			delete(p.skip, e.from)
 			return entryRepeated
 		}
+	}
+	if generation != "" && !p.node.Hub.Wants(e.channel) {
+		return entryOK
 	}
 	event, badSocket := e.toEvent()
 	if err := p.checkEvent(&event, e); err != nil {

@@ -23,8 +23,13 @@ const (
 	reportEvery = time.Minute
 )
 
-// run keeps the partition in touch with Redis until ctx ends.
+// run keeps the partition in touch with Redis until ctx or the partition ends.
 func (p *partition) run(ctx context.Context) {
+	defer close(p.ended)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(p.ending, cancel)
+	defer stop()
 	var all sync.WaitGroup
 	all.Go(func() { p.write(ctx) })
 	for wait := retryMin; ctx.Err() == nil; wait = min(2*wait, retryMax) {
@@ -158,6 +163,7 @@ func (p *partition) find(ctx context.Context, b beat) error {
 		// from one that knew more. What it has got since can have lower ids.
 		if first == (position{}) || !at.before(first) {
 			p.metrics.rewinds.Inc()
+			p.missed()
 			p.log.Warn("the log lacks entries that were read already: its Redis has lost its last writes", "read", at.String(), "found", found.String())
 			at = found
 		}

@@ -172,7 +172,7 @@ func (p *partition) declareStep(ctx context.Context, pipe redis.Pipeliner, opera
 		cmd:    cmd,
 		script: cmd,
 		again:  func(ctx context.Context) *redis.Cmd { return declareScript.Eval(ctx, p.client, names, args...) },
-		answer: func() error { return p.declared(cmd, changes) },
+		answer: func() error { return p.declared(cmd, generation, changes) },
 		failed: func(error) { p.declareAlone(changes) },
 	}
 }
@@ -210,7 +210,7 @@ func flag(set bool) string {
 }
 
 // declared reads a script's answer.
-func (p *partition) declared(cmd *redis.Cmd, changes []change) error {
+func (p *partition) declared(cmd *redis.Cmd, generation string, changes []change) error {
 	reply, err := cmd.Slice()
 	if err != nil {
 		return err
@@ -225,7 +225,9 @@ func (p *partition) declared(cmd *redis.Cmd, changes []change) error {
 		return errors.New("a script's answer cannot be read; do all nodes run the same version?")
 	}
 	p.mu.Lock()
-	p.version = version
+	if p.generation == generation {
+		p.version = version
+	}
 	p.mu.Unlock()
 	p.after(at, func() {
 		for i := range changes {

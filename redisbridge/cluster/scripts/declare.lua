@@ -28,6 +28,9 @@ local function tell(...)
   redis.call('XADD', log, '*', ...)
 end
 
+-- Counts come last, behind the position in the answer: who joins hears of them too.
+local counts = {}
+
 local function count(channel, subscribers, tellCount)
   local before = tonumber(redis.call('HGET', ledger, channel) or 0)
   if subscribers == before then
@@ -59,7 +62,7 @@ local function count(channel, subscribers, tellCount)
     local now = redis.call('TIME')
     redis.call('ZADD', due, 'NX', now[1] * 1000 + math.floor(now[2] / 1000) + interval, channel)
   elseif tellCount and total > 0 then
-    tell('type', 'count', 'channel', channel, 'n', total)
+    counts[#counts + 1] = {channel, total}
   end
   return total <= 0
 end
@@ -128,4 +131,7 @@ if not dead then
   version = redis.call('HINCRBY', ledger, '\n', 1)
 end
 local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
+for _, c in ipairs(counts) do
+  tell('type', 'count', 'channel', c[1], 'n', c[2])
+end
 return {'ok', last[1] and last[1][1] or '0-0', version, answers}

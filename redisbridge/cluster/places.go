@@ -28,6 +28,9 @@ type holding struct {
 	// says of members, since it may have been read on when an older answer comes.
 	asked int
 	heard []memberChange
+
+	counted position // of the last count in the log
+	count   int
 }
 
 // memberChange is an entry of the log: a member came, or left.

@@ -140,7 +140,7 @@ func (p *partition) applyKind(e *entry) entryResult {
 		p.member(e.channel, memberChange{e.id, e.user, nil})
 	case typeCount:
 		if n, err := strconv.Atoi(e.n); err == nil {
-			p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
+			p.counted(e, n)
 		}
 	case typeOnline, typeOffline:
 		p.setOnline(e)
@@ -200,6 +200,16 @@ func (p *partition) refuse(e *entry, err error) {
 	p.refused = time.Now()
 	p.log.Warn("an entry of the log cannot be delivered; further ones within a minute are only counted",
 		"entry", e.id.String(), "channel", fmt.Sprintf("%.60q", e.channel), "err", err)
+}
+
+// counted tells a channel's subscribers how many they are.
+func (p *partition) counted(e *entry, n int) {
+	p.mu.Lock()
+	if h := p.channels[e.channel]; h != nil {
+		h.counted, h.count = e.id, n
+	}
+	p.mu.Unlock()
+	p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
 }
 
 // member acts on what the log tells of a presence channel.

@@ -289,12 +289,16 @@ func (p *partition) enter(c *change, at position, rosterReply, refusedReply any)
 	if h.roster != nil && len(waiting) > 0 {
 		roster = h.roster.Encode()
 	}
+	count, again := h.count, len(waiting) > 0 && at.before(h.counted) // told before they were there
 	p.mu.Unlock()
 	for _, f := range tell {
 		p.broadcast(h.name, f)
 	}
 	p.answer(refused, nil, channels.ErrFull)
 	p.answer(waiting, roster, nil)
+	if again {
+		p.broadcast(h.name, channels.SubscriptionCount(h.name, count))
+	}
 }
 
 // setRoster makes the roster what Redis said at a position, as pairs of user and

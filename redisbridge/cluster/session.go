@@ -92,6 +92,7 @@ func (p *partition) session(ctx context.Context) error {
 	if err := p.repeat(ctx); err != nil {
 		return err
 	}
+	p.stays(b) // or what is read would be told by two
 	fresh := p.begin(cancel, b)
 
 	var beats sync.WaitGroup

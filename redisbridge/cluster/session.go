@@ -208,6 +208,10 @@ func (p *partition) repeat(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
+	first, err := p.first(ctx)
+	if err != nil {
+		return err
+	}
 	pipe := p.client.Pipeline()
 	found := make([]*redis.XMessageSliceCmd, len(entries))
 	for i := range entries {
@@ -220,7 +224,7 @@ func (p *partition) repeat(ctx context.Context) error {
 	missing := pipe
 	var lost []sentEntry
 	for i := range entries {
-		if len(found[i].Val()) == 0 {
+		if len(found[i].Val()) == 0 && !entries[i].id.before(first) { // or it was cut off
 			lost = append(lost, entries[i])
 			p.xadd(ctx, missing, entries[i].addition)
 		}

@@ -19,8 +19,10 @@ const (
 	answerTime = 2 * time.Second
 	// maxChanges bounds a script's work, so that it doesn't keep others waiting.
 	maxChanges = 200
-	// maxOperations bounds what goes to Redis at once.
+	// maxOperations and maxFlush, bytes of entries, bound what goes to Redis at once,
+	// and has to be answered within answerTime.
 	maxOperations = 2000
+	maxFlush      = 4 << 20
 )
 
 var (
@@ -63,7 +65,13 @@ func (p *partition) write(ctx context.Context) {
 func (p *partition) take() (up bool, operations []operation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := min(len(p.operations), maxOperations)
+	n, size := 0, 0
+	for n < len(p.operations) && n < maxOperations && size < maxFlush {
+		if a := p.operations[n].add; a != nil {
+			size += a.size
+		}
+		n++
+	}
 	operations = p.operations[:n:n]
 	if p.operations = p.operations[n:]; len(p.operations) == 0 {
 		p.operations = nil

@@ -129,7 +129,7 @@ func (p *partition) flush(ctx context.Context, operations []operation) error {
 				failure = err
 				p.setDown(err) // before anybody is answered without Redis
 			}
-			if notSent(err) {
+			if notSent(p.client, err) {
 				err = away(err)
 			}
 			s.failed(err)

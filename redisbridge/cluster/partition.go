@@ -61,6 +61,7 @@ type partition struct {
 	number     uint64 // of the last entry that this node added
 	sent       sent
 	fail       context.CancelCauseFunc // ends the session; nil: there is none
+	asked      chan struct{}           // closed once what was sent to Redis has been answered; nil: nothing is under way
 
 	wake chan struct{}
 }

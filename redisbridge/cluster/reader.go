@@ -42,6 +42,7 @@ func (p *partition) read(ctx context.Context) error {
 			}
 		}
 		check = false
+		p.awaitAnswers()
 		for len(entries) > 0 {
 			n := min(len(entries), readTurn)
 			p.turn.Lock()

@@ -96,6 +96,7 @@ func (p *partition) flush(ctx context.Context, operations []operation) error {
 		}
 		operations = operations[n:]
 	}
+	defer p.ask()()
 	_, err := pipe.Exec(ctx) // each command has its own
 	var failure error
 	for _, s := range steps {
@@ -121,6 +122,31 @@ func (p *partition) flush(ctx context.Context, operations []operation) error {
 		}
 	}
 	return failure
+}
+
+// ask notes that something is sent to Redis; what it returns, that it was answered.
+func (p *partition) ask() (answered func()) {
+	asked := make(chan struct{})
+	p.mu.Lock()
+	p.asked = asked
+	p.mu.Unlock()
+	return func() {
+		p.mu.Lock()
+		p.asked = nil
+		p.mu.Unlock()
+		close(asked)
+	}
+}
+
+// awaitAnswers waits for the answers to what was sent to Redis before. Their
+// positions may be among the entries that were just read.
+func (p *partition) awaitAnswers() {
+	p.mu.Lock()
+	asked := p.asked
+	p.mu.Unlock()
+	if asked != nil {
+		<-asked
+	}
 }
 
 func (p *partition) addStep(ctx context.Context, pipe redis.Pipeliner, a *addition) step {

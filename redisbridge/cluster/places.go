@@ -29,6 +29,8 @@ type holding struct {
 	since   []entry
 	counted position // of the last count that was read
 	count   int
+	// uncounted: somebody came whom no count may have been told.
+	uncounted bool
 }
 
 // userHere is a member of a presence channel with connections to this node.
@@ -148,14 +150,15 @@ type change struct {
 	come        []*protocol.Member
 	leave       []string
 	wantRoster  bool
+	wantCount   bool
 	waiting     []*place
 }
 
 // declaration takes what is to be declared of a channel. It needs p.mu.
 func (p *partition) declaration(h *holding) change {
 	h.queued, h.late = false, false
-	c := change{channel: h, subscribers: h.subscribers, waiting: h.waiting}
-	h.waiting = nil
+	c := change{channel: h, subscribers: h.subscribers, waiting: h.waiting, wantCount: h.uncounted || len(h.waiting) > 0}
+	h.waiting, h.uncounted = nil, false
 	for _, id := range h.changed {
 		u := h.users[id]
 		if u == nil {
@@ -219,6 +222,7 @@ func (p *partition) undo(c *change) []*place {
 	for _, id := range c.leave {
 		p.unsure(h, id)
 	}
+	h.uncounted = h.uncounted || c.wantCount
 	if c.wantRoster {
 		h.resync = true
 		h.asked()

@@ -25,6 +25,7 @@ const (
 	greeted // waits for pusher:connection_established
 	joining // waits for pusher_internal:subscription_succeeded, of each channel
 	open
+	parting // has unsubscribed, and waits for the answer to what it sent after that
 	leaving
 	gone
 )
@@ -39,6 +40,7 @@ type client struct {
 	stage    stage
 	rest     []byte // the part of a frame that has come
 	joined   int    // how many of channels
+	id       string // the socket id
 
 	began                   time.Time
 	established, subscribed time.Duration // since began

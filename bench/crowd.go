@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -24,14 +25,21 @@ type arrival struct {
 	clients  int
 	rate     int                  // clients a second
 	loops    int                  // that read for them
+	nodes    []string             // addresses that they come to in turn; none: way's
 	channels func(i int) []string // that client i subscribes to; nil: none
 }
 
 // gather lets clients come, and returns when all have their subscriptions.
 func gather(ctx context.Context, a arrival) (*crowd, error) {
-	addr, err := netip.ParseAddrPort(a.addr)
-	if err != nil {
-		return nil, err
+	if len(a.nodes) == 0 {
+		a.nodes = []string{a.addr}
+	}
+	addrs := make([]netip.AddrPort, len(a.nodes))
+	for i, node := range a.nodes {
+		var err error
+		if addrs[i], err = netip.ParseAddrPort(node); err != nil {
+			return nil, err
+		}
 	}
 	c := &crowd{clients: make([]*client, a.clients), lost: make(chan error, 1)}
 	for range max(a.loops, 1) {
@@ -42,14 +50,14 @@ func gather(ctx context.Context, a arrival) (*crowd, error) {
 		}
 		c.loops = append(c.loops, l)
 	}
-	if err := c.come(ctx, a, addr); err != nil {
+	if err := c.come(ctx, a, addrs); err != nil {
 		c.disperse()
-		return nil, fmt.Errorf("connecting to %s: %w", a.addr, err)
+		return nil, fmt.Errorf("connecting to %s: %w", strings.Join(a.nodes, ", "), err)
 	}
 	return c, nil
 }
 
-func (c *crowd) come(ctx context.Context, a arrival, addr netip.AddrPort) error {
+func (c *crowd) come(ctx context.Context, a arrival, addrs []netip.AddrPort) error {
 	arrived := make(chan error, a.clients)
 	start := time.Now()
 	for i := range c.clients {
@@ -62,23 +70,24 @@ func (c *crowd) come(ctx context.Context, a arrival, addr netip.AddrPort) error 
 		}
 		c.clients[i] = cl
 		l := c.loops[i%len(c.loops)]
-		l.do(func() { l.start(cl, addr) })
+		l.do(func() { l.start(cl, addrs[i%len(addrs)]) })
 	}
 	return c.settled(ctx, arrived)
 }
 
-// settled waits until all clients have told goal that they reached it.
-func (c *crowd) settled(ctx context.Context, goal <-chan error) error {
+// settled waits until as many clients have told goal that they reached it as it
+// has room for.
+func (c *crowd) settled(ctx context.Context, goal chan error) error {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	for i := range c.clients {
+	for i := range cap(goal) {
 		select {
 		case err := <-goal:
 			if err != nil {
 				return err
 			}
 		case <-timer.C:
-			return fmt.Errorf("%d clients of %d did not get on within %s", len(c.clients)-i, len(c.clients), patience)
+			return fmt.Errorf("%d clients of %d did not get on within %s", cap(goal)-i, cap(goal), patience)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -113,6 +122,41 @@ func (c *crowd) leave(ctx context.Context) error {
 		return fmt.Errorf("leaving: %w", err)
 	}
 	return nil
+}
+
+// enter has the first n clients subscribe, so many a second, to the channels that
+// it gives them, and returns when all have.
+func (c *crowd) enter(ctx context.Context, n, rate int, channel func(i int) string) error {
+	return c.each(ctx, n, rate, func(i int, cl *client) error {
+		cl.channels = []string{channel(i)}
+		return cl.join()
+	})
+}
+
+// part has them unsubscribe, and returns when the server has heard it.
+func (c *crowd) part(ctx context.Context, n, rate int) error {
+	return c.each(ctx, n, rate, func(_ int, cl *client) error { return cl.part() })
+}
+
+// each has the first n clients do something, so many a second, and waits until all
+// have arrived again.
+func (c *crowd) each(ctx context.Context, n, rate int, do func(i int, cl *client) error) error {
+	goal := make(chan error, n)
+	start := time.Now()
+	for i, cl := range c.clients[:n] {
+		if _, err := wait(ctx, start.Add(time.Duration(i)*time.Second/time.Duration(rate))); err != nil {
+			return err
+		}
+		cl.loop.do(func() {
+			cl.goal = goal
+			if cl.stage != open {
+				cl.settle(errBroken)
+			} else if err := do(i, cl); err != nil {
+				cl.end(err)
+			}
+		})
+	}
+	return c.settled(ctx, goal)
 }
 
 // stopReading is what makes slow consumers of all clients, for good.

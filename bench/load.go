@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -59,6 +60,39 @@ func (l load) run(ctx context.Context, c *crowd, publish publisher) (outcome, er
 	o.perSecond = float64(len(o.latencies)) / last.Sub(start).Seconds()
 	if broken := c.broken(); broken != nil {
 		err = broken
+	}
+	return o, err
+}
+
+// runParallel is run with a publisher for each channel, so that events of several
+// are published at the same time.
+func (l load) runParallel(ctx context.Context, c *crowd, publisherOf func() publisher) (outcome, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queues := map[string]chan event{}
+	var workers sync.WaitGroup
+	for _, name := range l.channels {
+		queue, publish := make(chan event, l.events()), publisherOf()
+		queues[name] = queue
+		workers.Go(func() {
+			for e := range queue {
+				if err := publish(ctx, e); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	o, err := l.run(ctx, c, func(ctx context.Context, e event) error {
+		queues[e.channel] <- e // has room for all
+		return ctx.Err()
+	})
+	for _, queue := range queues {
+		close(queue)
+	}
+	workers.Wait()
+	if failure := context.Cause(ctx); failure != nil {
+		err = failure
 	}
 	return o, err
 }

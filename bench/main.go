@@ -35,6 +35,7 @@ var scenarios = []scenario{
 	{"direct", "messages to one user beside broadcasts to everybody", measureDirect},
 	{"slow", "clients that stop reading, and the others", measureSlow},
 	{"deflate", "events with and without compression", measureDeflate},
+	{"cluster", "what several nodes and their Redis cost, beside one by itself", measureCluster},
 	{"curve", "processor time of a delivery against subscribers", measureCurve},
 }
 

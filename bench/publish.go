@@ -34,6 +34,27 @@ func redisPublisher(client *redis.Client) publisher {
 	}
 }
 
+// logPublisher adds events to the log, as an API does that wants them kept.
+func logPublisher(client *redis.Client) publisher { return burstPublisher(client, 1, 0) }
+
+// burstPublisher adds n events at once, when it has got as many, or all there are.
+func burstPublisher(client *redis.Client, n, all int) publisher {
+	pipe := client.Pipeline()
+	got := 0
+	return func(ctx context.Context, e event) error {
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: clusterLog, Values: []any{
+			"channel", e.channel, "event", eventName, "data", e.data(),
+		}})
+		if got++; pipe.Len() < n && got != all {
+			return nil
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("adding to the log: %w", err)
+		}
+		return nil
+	}
+}
+
 // httpPublisher publishes by signed requests over one connection, one event at
 // a time.
 func httpPublisher(addr string, a app) publisher {

@@ -53,7 +53,7 @@ func startStack(ctx context.Context, binary string, env ...string) (_ *stack, er
 	if err := s.startRedis(ctx, dir); err != nil {
 		return nil, err
 	}
-	return s, s.startDaemon(ctx, dir, binary, env)
+	return s, s.startDaemon(ctx, dir, binary, s.url(), env)
 }
 
 func (s *stack) startRedis(ctx context.Context, dir string) error {
@@ -76,11 +76,14 @@ func (s *stack) startRedis(ctx context.Context, dir string) error {
 	return s.redis.until(ctx, func(ctx context.Context) error { return s.client.Ping(ctx).Err() })
 }
 
-func (s *stack) startDaemon(ctx context.Context, dir, binary string, env []string) error {
+// url is where the stack's Redis is.
+func (s *stack) url() string { return "redis://" + s.client.Options().Addr }
+
+func (s *stack) startDaemon(ctx context.Context, dir, binary, redisURL string, env []string) error {
 	env = append([]string{
 		"BROADCASTD_HOST=127.0.0.1", "BROADCASTD_PORT=0", "BROADCASTD_ADMIN_LISTEN=127.0.0.1:0",
 		"BROADCASTD_APP_ID=" + benchApp.ID, "BROADCASTD_APP_KEY=" + benchApp.Key, "BROADCASTD_APP_SECRET=" + benchApp.Secret,
-		"BROADCASTD_REDIS_URL=redis://" + s.client.Options().Addr, "BROADCASTD_REDIS_PREFIX=" + redisPrefix,
+		"BROADCASTD_REDIS_URL=" + redisURL, "BROADCASTD_REDIS_PREFIX=" + redisPrefix,
 		"BROADCASTD_REDIS_REQUIRED=true", // readiness then waits for the subscription
 		"BROADCASTD_LOG_FORMAT=json",
 	}, env...)

@@ -56,10 +56,10 @@ func (p *partition) answerAlone(operations []operation, why error) {
 func (p *partition) addAlone(a *addition, why error) {
 	if a.event != nil {
 		p.turn.Lock()
-		if a.from != "" { // it may be in the log
-			p.skip[a.from] = struct{}{}
+		generation, number := (&entry{from: a.from}).origin()
+		if generation == "" || p.see(generation, number) { // or the log had it
+			p.deliver(a.event, false)
 		}
-		p.deliver(a.event, false)
 		p.turn.Unlock()
 	}
 	if a.done != nil {

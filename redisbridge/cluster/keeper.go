@@ -173,7 +173,9 @@ func (p *partition) save(ctx context.Context) error {
 	for channel, id := range p.kept {
 		kept[channel] = id
 		if e, left, ok := p.node.Hub.LastEvent(channel); ok {
-			args = append(args, channel, left.Milliseconds(), encodeKept(&e, left))
+			if text, err := encodeKept(&e, left); err == nil { // or it isn't JSON
+				args = append(args, channel, left.Milliseconds(), text)
+			}
 		}
 	}
 	p.turn.Unlock()
@@ -285,12 +287,8 @@ type keptEvent struct {
 	Until int64           `json:"until"` // ms of Unix time
 }
 
-func encodeKept(e *protocol.Event, left time.Duration) []byte {
-	text, err := json.Marshal(keptEvent{e.Name, e.Data, time.Now().Add(left).UnixMilli()})
-	if err != nil {
-		panic("cluster: encoding an event that was published: " + err.Error())
-	}
-	return text
+func encodeKept(e *protocol.Event, left time.Duration) ([]byte, error) {
+	return json.Marshal(keptEvent{e.Name, e.Data, time.Now().Add(left).UnixMilli()})
 }
 
 func decodeKept(channel, text string) (e protocol.Event, left time.Duration, err error) {

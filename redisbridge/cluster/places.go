@@ -23,14 +23,23 @@ type holding struct {
 	// follows the log.
 	roster *channels.Roster
 	resync bool // the roster may be wrong, and is to be asked for
-	// asking counts the declarations under way that bring the roster, and since has
-	// the entries that were read meanwhile. The reader may be ahead of the answer.
-	asking  int
-	since   []entry
-	counted position // of the last count that was read
+
+	// asked counts declarations that are under way. Meanwhile heard is what the log
+	// says of members, since it may have been read on when an older answer comes.
+	asked int
+	heard []memberChange
+
+	counted position // of the last count in the log
 	count   int
 	// uncounted: somebody came whom no count may have been told.
 	uncounted bool
+}
+
+// memberChange is an entry of the log: a member came, or left.
+type memberChange struct {
+	id   position
+	user string
+	came *protocol.Member // nil: left
 }
 
 // userHere is a member of a presence channel with connections to this node.
@@ -157,6 +166,7 @@ type change struct {
 // declaration takes what is to be declared of a channel. It needs p.mu.
 func (p *partition) declaration(h *holding) change {
 	h.queued, h.late = false, false
+	h.asked++
 	c := change{channel: h, subscribers: h.subscribers, waiting: h.waiting, wantCount: h.uncounted || len(h.waiting) > 0}
 	h.waiting, h.uncounted = nil, false
 	for _, id := range h.changed {
@@ -180,7 +190,6 @@ func (p *partition) declaration(h *holding) change {
 	c.wantRoster = isPresence && h.subscribers > 0 && (h.roster == nil || h.resync)
 	if c.wantRoster {
 		h.resync = false
-		h.asking++
 	}
 	return c
 }
@@ -188,6 +197,7 @@ func (p *partition) declaration(h *holding) change {
 // done notes that a declaration has reached Redis. It needs p.mu.
 func (p *partition) done(c *change) {
 	h := c.channel
+	h.answered()
 	h.declared = c.subscribers
 	for _, id := range c.leave {
 		if u := h.users[id]; u != nil && u.connections == 0 && u.declared == no {
@@ -197,17 +207,17 @@ func (p *partition) done(c *change) {
 	p.forget(h)
 }
 
-// asked notes that a declaration which was to bring the roster is over. It needs
-// p.mu.
-func (h *holding) asked() {
-	if h.asking--; h.asking == 0 {
-		h.since = nil
+// answered ends a declaration. It needs p.mu.
+func (h *holding) answered() {
+	if h.asked--; h.asked == 0 {
+		h.heard = nil
 	}
 }
 
-// forget drops a channel that nobody here is in. It needs p.mu.
+// forget drops a channel that nobody here is in, and of which no declaration is
+// under way: another holding must not take its place before. It needs p.mu.
 func (p *partition) forget(h *holding) {
-	if h.subscribers == 0 && h.declared == 0 && !h.queued && !h.late && len(h.users) == 0 && len(h.waiting) == 0 {
+	if h.subscribers == 0 && h.declared == 0 && h.asked == 0 && !h.queued && !h.late && len(h.users) == 0 && len(h.waiting) == 0 {
 		delete(p.channels, h.name)
 	}
 }
@@ -216,6 +226,7 @@ func (p *partition) forget(h *holding) {
 // is given back to the caller. It needs p.mu.
 func (p *partition) undo(c *change) []*place {
 	h := c.channel
+	h.answered()
 	for _, m := range c.come {
 		p.unsure(h, m.UserID)
 	}
@@ -223,10 +234,7 @@ func (p *partition) undo(c *change) []*place {
 		p.unsure(h, id)
 	}
 	h.uncounted = h.uncounted || c.wantCount
-	if c.wantRoster {
-		h.resync = true
-		h.asked()
-	}
+	h.resync = h.resync || c.wantRoster
 	p.later(h)
 	return c.waiting
 }
@@ -239,9 +247,13 @@ func (p *partition) unsure(h *holding, id string) {
 	}
 }
 
-// later has a channel declared once Redis is back. It needs p.mu.
+// later has a channel declared once Redis is back, which it may be already. It
+// needs p.mu.
 func (p *partition) later(h *holding) {
-	if !h.late && !h.queued {
+	switch {
+	case p.up:
+		p.touch(h)
+	case !h.late && !h.queued:
 		h.late = true
 		p.late = append(p.late, h)
 	}

@@ -204,8 +204,14 @@ func (p *partition) declareArgs(generation string, dead bool, changes []change) 
 			names = append(names, k.members(c.channel.name))
 			key = len(names)
 		}
-		tell := p.node.SubscriptionCount && !kind.IsPresence() && kind != protocol.User && c.channel.name[0] != '~'
-		args = append(args, c.channel.name, c.subscribers, key, flag(c.wantRoster), flag(tell), len(c.come))
+		tell := ""
+		if p.node.SubscriptionCount && !kind.IsPresence() && kind != protocol.User && c.channel.name[0] != '~' {
+			tell = "1"
+			if c.wantCount {
+				tell = "2"
+			}
+		}
+		args = append(args, c.channel.name, c.subscribers, key, flag(c.wantRoster), tell, len(c.come))
 		for _, m := range c.come {
 			args = append(args, m.UserID, []byte(infoOf(m)))
 		}

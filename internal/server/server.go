@@ -178,7 +178,7 @@ func (s *Server) AdminAddr() net.Addr {
 // Serve serves until Shutdown, whose error is nil.
 func (s *Server) Serve() error {
 	errs := make(chan error, 2)
-	go func() { errs <- s.public.Serve(nonblock.Listener{Listener: s.listener}) }()
+	go func() { errs <- s.public.Serve(nonblock.Listener{Listener: drained{s.listener, &s.draining}}) }()
 	n := 1
 	if s.adminLine != nil {
 		n++

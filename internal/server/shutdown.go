@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"broadcastd/auth"
 )
 
 const (
+	// acceptedTime is what a client that has just connected has for its request:
+	// net/http drops those that come once its own shutdown has begun.
+	acceptedTime = 100 * time.Millisecond
 	// requestTime is what HTTP requests under way get at shutdown, before
 	// clients are told to go: they may still publish.
 	requestTime = time.Second
@@ -20,12 +24,20 @@ const (
 	killTime = 500 * time.Millisecond
 )
 
-// Drain stops accepting clients and requests, and waits for those under way.
-// Clients that are connected stay.
+// Drain stops accepting, and waits for the HTTP requests under way. Clients stay
+// and hear everything, until Shutdown. A second time it does nothing.
 func (s *Server) Drain(ctx context.Context) (err error) {
 	s.closeMu.Lock()
-	s.draining.Store(true)
+	again := s.draining.Swap(true)
 	s.closeMu.Unlock()
+	if again {
+		return nil
+	}
+	_ = s.listener.Close() // Accept tells
+
+	accepted, cancel := context.WithTimeout(ctx, acceptedTime)
+	defer cancel()
+	<-accepted.Done()
 	requests, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	if s.public.Shutdown(requests) != nil { // it also waits for those who connected and asked nothing
@@ -35,6 +47,21 @@ func (s *Server) Drain(ctx context.Context) (err error) {
 		_ = s.public.Close() // cuts them off
 	}
 	return err
+}
+
+// drained is a listener that Drain may close before net/http's own shutdown.
+type drained struct {
+	net.Listener
+	draining *atomic.Bool
+}
+
+// Accept gives the error with which net/http ends in an orderly way.
+func (l drained) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil && l.draining.Load() {
+		return nil, http.ErrServerClosed
+	}
+	return conn, err
 }
 
 // Shutdown drains, tells clients to reconnect, lets what was sent to them be

@@ -83,6 +83,53 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// TestDrain has requests that come to their end only while the server drains: one
+// that has just connected is answered, one that never ends is waited for, and
+// clients hear meanwhile what is published.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	c := d.connect(t)
+	c.subscribe("jobs")
+	open := func(text string) net.Conn {
+		nc, err := net.Dial("tcp", d.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = nc.Close() })
+		_, _ = io.WriteString(nc, text)
+		return nc
+	}
+	late := open("")
+	open("POST /apps/x/events HTTP/1.1\r\n")
+	d.ask(t, http.MethodGet, "http://"+d.Addr().String()+"/up", nil, nil) // connections are taken in their order
+
+	drained := make(chan error, 1)
+	go func() { drained <- d.Drain(within(t, patience)) }()
+	for { // until it has begun
+		nc, err := net.Dial("tcp", d.Addr().String())
+		if err != nil {
+			break
+		}
+		_ = nc.Close()
+	}
+	_, _ = io.WriteString(late, "GET /up HTTP/1.1\r\nHost: x\r\n\r\n")
+	if answer, err := io.ReadAll(late); !strings.HasPrefix(string(answer), "HTTP/1.1 200") ||
+		!strings.Contains(string(answer), "Connection: close") {
+		t.Errorf("who had connected before got %q, %v", answer, err)
+	}
+	if err := d.Publish("redis", appID, protocol.Event{Channel: "jobs", Name: "e", Data: json.RawMessage(`"1"`)}); err != nil {
+		t.Fatal(err)
+	}
+	c.wantEvent("jobs", "e", "1")
+	if err := <-drained; err != nil {
+		t.Errorf("Drain: %v", err)
+	}
+	go func() { _ = d.stop(within(t, patience)) }()
+	c.wantClose(4200)
+	_ = c.nc.Close()
+}
+
 // TestShutdownNotReading has a client that reads nothing at all, so that the
 // kernel takes no more for it.
 func TestShutdownNotReading(t *testing.T) {

@@ -56,10 +56,10 @@ func (p *partition) answerAlone(operations []operation, why error) {
 func (p *partition) addAlone(a *addition, why error) {
 	if a.event != nil {
 		p.turn.Lock()
-		if a.from != "" { // it may be in the log
-			p.skip[a.from] = struct{}{}
+		generation, number := (&entry{from: a.from}).origin()
+		if generation == "" || p.see(generation, number) { // or the log had it
+			p.deliver(a.event, false)
 		}
-		p.deliver(a.event, false)
 		p.turn.Unlock()
 	}
 	if a.done != nil {
@@ -96,7 +96,7 @@ func (p *partition) enterAlone(c *change) {
 			h.roster = channels.NewRoster()
 		}
 		for _, u := range h.users {
-			if u.connections > 0 && h.roster.Add(u.member) {
+			if u.connections > 0 && !h.roster.Has(u.member.UserID) && h.roster.Add(u.member) {
 				come = append(come, u)
 			}
 		}

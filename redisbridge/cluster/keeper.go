@@ -17,7 +17,8 @@ import (
 
 // keeper is the node's work while it keeps a log: it tells webhooks what happens.
 type keeper struct {
-	hooks channels.Hooks // nil: there are none
+	hooks     channels.Hooks // nil: there are none
+	partition string         // its number, which makes ids of several logs differ
 	// told is up to where webhooks were told, or have been given up. Those in open
 	// came after it. Both are guarded by the partition's turn.
 	told position
@@ -38,7 +39,7 @@ func (k *keeper) tell(e *entry) {
 	}
 	r := &receipt{id: e.id}
 	k.open = append(k.open, r)
-	to := k.hooks.Telling(e.id.String(), func() { r.done.Store(true) })
+	to := k.hooks.Telling(e.id.String()+"-"+k.partition, func() { r.done.Store(true) })
 	switch e.kind {
 	case typeEvent:
 		event, _ := e.toEvent()
@@ -122,7 +123,7 @@ func (p *partition) keep(ctx context.Context, b beat, steady bool) error {
 
 // succeed makes the node the keeper, who tells webhooks what the last one didn't.
 func (p *partition) succeed(ctx context.Context) error {
-	k := &keeper{hooks: p.node.Hooks}
+	k := &keeper{hooks: p.node.Hooks, partition: strconv.Itoa(p.index)}
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	k.told = p.at
@@ -172,7 +173,9 @@ func (p *partition) save(ctx context.Context) error {
 	for channel, id := range p.kept {
 		kept[channel] = id
 		if e, left, ok := p.node.Hub.LastEvent(channel); ok {
-			args = append(args, channel, left.Milliseconds(), encodeKept(&e, left))
+			if text, err := encodeKept(&e, left); err == nil { // or it isn't JSON
+				args = append(args, channel, left.Milliseconds(), text)
+			}
 		}
 	}
 	p.turn.Unlock()
@@ -284,12 +287,8 @@ type keptEvent struct {
 	Until int64           `json:"until"` // ms of Unix time
 }
 
-func encodeKept(e *protocol.Event, left time.Duration) []byte {
-	text, err := json.Marshal(keptEvent{e.Name, e.Data, time.Now().Add(left).UnixMilli()})
-	if err != nil {
-		panic("cluster: encoding an event that was published: " + err.Error())
-	}
-	return text
+func encodeKept(e *protocol.Event, left time.Duration) ([]byte, error) {
+	return json.Marshal(keptEvent{e.Name, e.Data, time.Now().Add(left).UnixMilli()})
 }
 
 func decodeKept(channel, text string) (e protocol.Event, left time.Duration, err error) {

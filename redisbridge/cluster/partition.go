@@ -35,8 +35,7 @@ type partition struct {
 	turn    sync.Mutex
 	at      position            // up to where the log has been read
 	results []result            // that wait for their position, by it
-	seen    map[string]uint64   // by generation, the last number that was delivered
-	skip    map[string]struct{} // this node's that were delivered without the log, by their from
+	seen    map[string]*seen    // by generation
 	kept    map[string]position // cache channels whose last event the keeper hasn't kept yet
 	keeper  *keeper             // nil: another node is it
 	refused time.Time           // when an entry was that
@@ -60,7 +59,11 @@ type partition struct {
 	late       []*holding
 	number     uint64 // of the last entry that this node added
 	sent       sent
-	fail       context.CancelCauseFunc // ends the session; nil: there is none
+	// looks counts those that are under way. Meanwhile userChanges is what the log
+	// says of users, by their names in keys.channels.
+	looks       int
+	userChanges map[string]userChange
+	fail        context.CancelCauseFunc // ends the session; nil: there is none
 
 	wake chan struct{}
 }
@@ -90,6 +93,12 @@ type look struct {
 	local func() []bool // what this node knows
 }
 
+// userChange is the last entry of the log that tells of a user.
+type userChange struct {
+	id     position
+	online bool
+}
+
 // result is what Redis answered, to be acted on when the log has been read up to
 // a position.
 type result struct {
@@ -105,7 +114,7 @@ func newPartition(c *Cluster, node channels.Node, index int) *partition {
 		node: node, index: index, keys: k, client: c.client, options: o, metrics: c.metrics, started: c.started,
 		tried: make(chan struct{}),
 		log:   o.Log.With("app", node.App, "log", k.log),
-		seen:  make(map[string]uint64), skip: make(map[string]struct{}), kept: make(map[string]position),
+		seen:  make(map[string]*seen), kept: make(map[string]position),
 		generation: newGeneration(), channels: make(map[string]*holding),
 		since: time.Now(), why: errNotYet, wake: make(chan struct{}, 1),
 	}

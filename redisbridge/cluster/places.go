@@ -23,6 +23,21 @@ type holding struct {
 	// follows the log.
 	roster *channels.Roster
 	resync bool // the roster may be wrong, and is to be asked for
+
+	// asked counts declarations that are under way. Meanwhile heard is what the log
+	// says of members, since it may have been read on when an older answer comes.
+	asked int
+	heard []memberChange
+
+	counted position // of the last count in the log
+	count   int
+}
+
+// memberChange is an entry of the log: a member came, or left.
+type memberChange struct {
+	id   position
+	user string
+	came *protocol.Member // nil: left
 }
 
 // userHere is a member of a presence channel with connections to this node.
@@ -148,6 +163,7 @@ type change struct {
 // declaration takes what is to be declared of a channel. It needs p.mu.
 func (p *partition) declaration(h *holding) change {
 	h.queued, h.late = false, false
+	h.asked++
 	c := change{channel: h, subscribers: h.subscribers, waiting: h.waiting}
 	h.waiting = nil
 	for _, id := range h.changed {
@@ -178,6 +194,7 @@ func (p *partition) declaration(h *holding) change {
 // done notes that a declaration has reached Redis. It needs p.mu.
 func (p *partition) done(c *change) {
 	h := c.channel
+	h.answered()
 	h.declared = c.subscribers
 	for _, id := range c.leave {
 		if u := h.users[id]; u != nil && u.connections == 0 && u.declared == no {
@@ -187,9 +204,17 @@ func (p *partition) done(c *change) {
 	p.forget(h)
 }
 
-// forget drops a channel that nobody here is in. It needs p.mu.
+// answered ends a declaration. It needs p.mu.
+func (h *holding) answered() {
+	if h.asked--; h.asked == 0 {
+		h.heard = nil
+	}
+}
+
+// forget drops a channel that nobody here is in, and of which no declaration is
+// under way: another holding must not take its place before. It needs p.mu.
 func (p *partition) forget(h *holding) {
-	if h.subscribers == 0 && h.declared == 0 && !h.queued && !h.late && len(h.users) == 0 && len(h.waiting) == 0 {
+	if h.subscribers == 0 && h.declared == 0 && h.asked == 0 && !h.queued && !h.late && len(h.users) == 0 && len(h.waiting) == 0 {
 		delete(p.channels, h.name)
 	}
 }
@@ -198,6 +223,7 @@ func (p *partition) forget(h *holding) {
 // is given back to the caller. It needs p.mu.
 func (p *partition) undo(c *change) []*place {
 	h := c.channel
+	h.answered()
 	for _, m := range c.come {
 		p.unsure(h, m.UserID)
 	}
@@ -217,9 +243,13 @@ func (p *partition) unsure(h *holding, id string) {
 	}
 }
 
-// later has a channel declared once Redis is back. It needs p.mu.
+// later has a channel declared once Redis is back, which it may be already. It
+// needs p.mu.
 func (p *partition) later(h *holding) {
-	if !h.late && !h.queued {
+	switch {
+	case p.up:
+		p.touch(h)
+	case !h.late && !h.queued:
 		h.late = true
 		p.late = append(p.late, h)
 	}

@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
@@ -122,8 +124,10 @@ func (p *partition) apply(e *entry) {
 }
 
 func (p *partition) applyKind(e *entry) entryResult {
-	switch e.kind {
-	case typeEvent:
+	if generation, number := e.origin(); generation != "" && !p.see(generation, number) {
+		return entryRepeated
+	}
+	if e.kind == typeEvent {
 		return p.applyEvent(e)
 	}
 	if p.solo {
@@ -131,15 +135,15 @@ func (p *partition) applyKind(e *entry) entryResult {
 	}
 	switch e.kind {
 	case typeMemberAdded:
-		p.memberAdded(e)
+		p.member(e.channel, memberChange{e.id, e.user, memberOf(e.user, e.info)})
 	case typeMemberRemoved:
-		p.memberRemoved(e)
+		p.member(e.channel, memberChange{e.id, e.user, nil})
 	case typeCount:
 		if n, err := strconv.Atoi(e.n); err == nil {
-			p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
+			p.counted(e, n)
 		}
 	case typeOnline, typeOffline:
-		p.node.Users.SetOnline(e.user, e.kind == typeOnline)
+		p.setOnline(e)
 	case typeTerminate:
 		p.node.Terminate(e.user)
 	case typeOccupied, typeVacated, typeCacheMiss: // for webhooks
@@ -150,29 +154,21 @@ func (p *partition) applyKind(e *entry) entryResult {
 }
 
 func (p *partition) applyEvent(e *entry) entryResult {
-	generation, number := e.origin()
-	if generation != "" {
-		if number <= p.seen[generation] {
-			return entryRepeated
-		}
-		p.seen[generation] = number
-		if _, ok := p.skip[e.from]; ok {
-			delete(p.skip, e.from)
-			return entryRepeated
-		}
-	}
-	if generation != "" && !p.node.Hub.Wants(e.channel) {
+	generation, _ := e.origin()
+	if generation != "" && !p.solo && !p.node.Hub.Wants(e.channel) {
 		return entryOK
 	}
 	event, badSocket := e.toEvent()
-	if err := p.checkEvent(&event, e); err != nil {
-		p.refuse(e, err)
-		return entryRefused
+	if generation == "" {
+		if err := p.checkEvent(&event, e); err != nil {
+			p.refuse(e, err)
+			return entryRefused
+		}
 	}
 	if badSocket {
 		p.metrics.badSockets.Inc()
 	}
-	if protocol.KindOf(e.channel).IsCache() {
+	if !p.solo && protocol.KindOf(e.channel).IsCache() {
 		p.kept[e.channel] = e.id
 	}
 	p.deliver(&event, generation == "")
@@ -181,14 +177,17 @@ func (p *partition) applyEvent(e *entry) entryResult {
 
 // checkEvent checks what an API added; what nodes did has been checked.
 func (p *partition) checkEvent(event *protocol.Event, e *entry) error {
-	if e.from != "" {
-		return nil
-	}
 	if err := event.Check(); err != nil {
 		return err
 	}
-	if max := p.node.MaxEventSize; max > 0 && len(e.data) > max {
-		return fmt.Errorf("data is %d bytes, the limit is %d (key app.max_event_size)", len(e.data), max)
+	size := max(len(e.data), len(e.raw))
+	switch limit := p.node.MaxEventSize; {
+	case limit > 0 && size > limit:
+		return fmt.Errorf("data is %d bytes, the limit is %d (key app.max_event_size)", size, limit)
+	case e.raw != "" && !json.Valid(event.Data):
+		return errors.New("raw is not JSON; text goes into data")
+	case !utf8.ValidString(event.UserID):
+		return errors.New("user is not valid UTF-8")
 	}
 	return nil
 }
@@ -203,23 +202,43 @@ func (p *partition) refuse(e *entry, err error) {
 		"entry", e.id.String(), "channel", fmt.Sprintf("%.60q", e.channel), "err", err)
 }
 
-func (p *partition) memberAdded(e *entry) {
-	m := memberOf(e.user, e.info)
+// counted tells a channel's subscribers how many they are.
+func (p *partition) counted(e *entry, n int) {
 	p.mu.Lock()
-	h := p.channels[e.channel]
-	tell := h != nil && h.roster != nil && !h.roster.Has(e.user) && h.roster.Add(m)
+	if h := p.channels[e.channel]; h != nil {
+		h.counted, h.count = e.id, n
+	}
 	p.mu.Unlock()
-	if tell {
-		p.broadcast(e.channel, channels.MemberAdded(e.channel, m))
+	p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
+}
+
+// member acts on what the log tells of a presence channel.
+func (p *partition) member(channel string, c memberChange) {
+	p.mu.Lock()
+	h := p.channels[channel]
+	if h != nil && h.asked > 0 {
+		h.heard = append(h.heard, c)
+	}
+	tell := h != nil && h.roster != nil && h.change(c)
+	p.mu.Unlock()
+	switch {
+	case tell && c.came != nil:
+		p.broadcast(channel, channels.MemberAdded(channel, c.came))
+	case tell:
+		p.broadcast(channel, channels.MemberRemoved(channel, c.user))
 	}
 }
 
-func (p *partition) memberRemoved(e *entry) {
+// setOnline acts on what the log tells of a user.
+func (p *partition) setOnline(e *entry) {
+	online := e.kind == typeOnline
 	p.mu.Lock()
-	h := p.channels[e.channel]
-	tell := h != nil && h.roster != nil && h.roster.Has(e.user) && h.roster.Remove(e.user)
-	p.mu.Unlock()
-	if tell {
-		p.broadcast(e.channel, channels.MemberRemoved(e.channel, e.user))
+	if p.looks > 0 {
+		if p.userChanges == nil {
+			p.userChanges = make(map[string]userChange)
+		}
+		p.userChanges[userName(e.user)] = userChange{e.id, online}
 	}
+	p.mu.Unlock()
+	p.node.Users.SetOnline(e.user, online)
 }

@@ -305,7 +305,8 @@ func (p *partition) restore(ctx context.Context) error {
 		for i := 0; i+1 < len(pairs); i += 2 {
 			e, left, err := decodeKept(pairs[i], pairs[i+1])
 			if err != nil {
-				return fmt.Errorf("the last event of channel %.60q: %w", pairs[i], err)
+				p.log.Warn("the last event of a channel cannot be read", "channel", fmt.Sprintf("%.60q", pairs[i]), "err", err)
+				continue
 			}
 			if left > 0 && protocol.CheckChannel(pairs[i]) == nil {
 				p.node.Hub.Restore(&e, left)

@@ -232,14 +232,15 @@ func (p *partition) declared(cmd *redis.Cmd, generation string, changes []change
 	p.after(at, func() {
 		for i := range changes {
 			answer, _ := answers[i].([]any)
-			p.enter(&changes[i], item(answer, 0), item(answer, 1))
+			p.enter(&changes[i], at, item(answer, 0), item(answer, 1))
 		}
 	})
 	return nil
 }
 
-// enter acts on a channel's declaration. It needs p.turn.
-func (p *partition) enter(c *change, rosterReply, refusedReply any) {
+// enter acts on a channel's declaration, whose answer is of a position. It needs
+// p.turn.
+func (p *partition) enter(c *change, at position, rosterReply, refusedReply any) {
 	h := c.channel
 	waiting := c.waiting
 	var tell []protocol.Frame
@@ -261,41 +262,65 @@ func (p *partition) enter(c *change, rosterReply, refusedReply any) {
 		}
 	}
 	if pairs, ok := rosterReply.([]any); ok {
-		tell = h.setRoster(pairs)
+		tell = h.setRoster(pairs, at)
 	}
 	p.done(c)
 	var roster []byte
 	if h.roster != nil && len(waiting) > 0 {
 		roster = h.roster.Encode()
 	}
+	count, again := h.count, len(waiting) > 0 && at.before(h.counted) // told before they were there
 	p.mu.Unlock()
 	for _, f := range tell {
 		p.broadcast(h.name, f)
 	}
 	p.answer(refused, nil, channels.ErrFull)
 	p.answer(waiting, roster, nil)
+	if again {
+		p.broadcast(h.name, channels.SubscriptionCount(h.name, count))
+	}
 }
 
-// setRoster makes the roster what Redis says, as pairs of user and "nodes
-// user_info", and gives what the subscribers have to be told. It needs p.mu.
-func (h *holding) setRoster(pairs []any) (tell []protocol.Frame) {
+// setRoster makes the roster what Redis said at a position, as pairs of user and
+// "nodes user_info", and what the log has told since. It gives what the subscribers
+// have to be told. It needs p.mu.
+func (h *holding) setRoster(pairs []any, at position) (tell []protocol.Frame) {
 	before := h.roster
 	h.roster = channels.NewRoster()
 	for i := 0; i+1 < len(pairs); i += 2 {
-		m := memberOf(textOf(pairs, i), afterSpace(textOf(pairs, i+1)))
-		h.roster.Add(m)
-		if before != nil && !before.Has(m.UserID) {
-			tell = append(tell, channels.MemberAdded(h.name, m))
+		h.roster.Add(memberOf(textOf(pairs, i), afterSpace(textOf(pairs, i+1))))
+	}
+	for _, c := range h.heard {
+		if at.before(c.id) {
+			h.change(c)
 		}
 	}
-	if before != nil {
-		for m := range before.Members() {
-			if !h.roster.Has(m.UserID) {
-				tell = append(tell, channels.MemberRemoved(h.name, m.UserID))
-			}
+	if before == nil {
+		return nil
+	}
+	for m := range h.roster.Members() {
+		if !before.Has(m.UserID) {
+			tell = append(tell, channels.MemberAdded(h.name, &m))
+		}
+	}
+	for m := range before.Members() {
+		if !h.roster.Has(m.UserID) {
+			tell = append(tell, channels.MemberRemoved(h.name, m.UserID))
 		}
 	}
 	return tell
+}
+
+// change applies an entry of the log to the roster, and reports whether that is
+// news. It needs p.mu.
+func (h *holding) change(c memberChange) bool {
+	switch is := h.roster.Has(c.user); {
+	case c.came != nil && !is:
+		return h.roster.Add(c.came)
+	case c.came == nil && is:
+		return h.roster.Remove(c.user)
+	}
+	return false
 }
 
 func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look) step {
@@ -304,6 +329,9 @@ func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look)
 	for i, name := range l.names {
 		args[i] = name
 	}
+	p.mu.Lock()
+	p.looks++
+	p.mu.Unlock()
 	cmd := lookScript.EvalSha(ctx, pipe, names, args...)
 	return step{
 		cmd:    cmd,
@@ -320,10 +348,31 @@ func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look)
 			for i := range min(len(online), len(counts)) {
 				online[i] = counts[i] != nil
 			}
-			p.after(at, func() { l.then(online) })
+			p.after(at, func() {
+				p.looked(l.names, online, at)
+				l.then(online)
+			})
 			return nil
 		},
-		failed: func(error) { p.lookAlone(l) },
+		failed: func(error) {
+			p.looked(nil, nil, position{})
+			p.lookAlone(l)
+		},
+	}
+}
+
+// looked ends a look, and corrects its answer, which is of a position, by what the
+// log has told since.
+func (p *partition) looked(names []string, online []bool, at position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, name := range names {
+		if c, ok := p.userChanges[name]; ok && at.before(c.id) {
+			online[i] = c.online
+		}
+	}
+	if p.looks--; p.looks == 0 {
+		p.userChanges = nil
 	}
 }
 

@@ -2,6 +2,8 @@
 // misses what was published meanwhile, and nothing else.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
 import net from 'node:net';
 import { test } from 'node:test';
 
@@ -79,7 +81,8 @@ function missed({ id, heard, absences }, name, last) {
 test('a rolling restart: everybody is back at once', async (t) => {
   const redis = await startRedis(t);
   const cluster = await startCluster(t, 3, { redis: { url: redis.url } });
-  const library = serverLibrary(cluster);
+  // A connection for each request, as PHP has it.
+  const library = serverLibrary(cluster, { agent: new http.Agent({ keepAlive: false }) });
 
   const sources = { http: {}, redis: {} };
   const clients = await Promise.all(Array.from({ length: CLIENTS },
@@ -102,6 +105,8 @@ test('a rolling restart: everybody is back at once', async (t) => {
     const request = net.connect(node.port, '127.0.0.1').on('error', () => {});
     request.write('POST /apps/app-id/events HTTP/1.1\r\n');
     t.after(() => request.destroy());
+    await once(request, 'connect');
+    await fetch(`http://127.0.0.1:${node.port}/up`); // connections are taken in their order
     await node.stop();
     await eventually('its clients are back', () =>
       clients.filter(({ away }, i) => away.length > before[i]).length === here &&

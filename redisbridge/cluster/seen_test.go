@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"errors"
+	"testing"
+
+	"broadcastd/protocol"
+)
+
+func TestSeen(t *testing.T) {
+	var s seen
+	for _, step := range []struct {
+		number uint64
+		isNew  bool
+	}{
+		{1, true},
+		{1, false},
+		{5, true},
+		{3, true}, // added once more after 5
+		{3, false},
+		{4, true},
+		{seenLength + 4, true},
+		{4, false}, // too old
+		{seenLength + 3, true},
+		{6, true}, // of those in between none has come
+		{9 * seenLength, true},
+		{9 * seenLength, false},
+		{8*seenLength + 1, true},
+		{8 * seenLength, false},
+	} {
+		if got := s.see(step.number); got != step.isNew {
+			t.Errorf("%d is new: %v", step.number, got)
+		}
+	}
+}
+
+func TestSeenIsBounded(t *testing.T) {
+	p := startNode(t, startRedis(t).URL(), nodeOptions{}).cluster.partitions[0]
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	for i := range 2 * uint64(maxSeen) {
+		p.at = position{i, 0}
+		p.see(newGeneration(), 1)
+	}
+	if n := len(p.seen); n != maxSeen {
+		t.Errorf("numbers of %d nodes are remembered", n)
+	}
+}
+
+func TestAWhisperWhoseAnswerIsLost(t *testing.T) {
+	a := startNode(t, startRedis(t).URL(), nodeOptions{})
+	c := a.client()
+	must(t, c.join(room, "ann"))
+	p := a.cluster.partitions[0]
+	whisper := &protocol.Event{Channel: room, Name: "client-hello", Data: []byte("1")}
+	sent := &addition{fields: eventFields(whisper), event: whisper}
+	pipe := p.client.Pipeline()
+	s := p.addStep(t.Context(), pipe, sent)
+	_, err := pipe.Exec(t.Context())
+	must(t, err)
+	eventually(t, "it is read", c.hears("client-hello"))
+	s.failed(errors.New("the connection broke"))
+	must(t, a.publish(room, "end", "x", 0))
+	eventually(t, "the end", c.hears("end"))
+	if n := c.count("client-hello"); n != 1 {
+		t.Errorf("it was delivered %d times", n)
+	}
+}
+
+func TestWhatARedisHadLostComesBehindWhatFollowed(t *testing.T) {
+	redis := startRedis(t)
+	a, b := startNode(t, redis.URL(), nodeOptions{}), startNode(t, redis.URL(), nodeOptions{})
+	c := b.client()
+	must(t, c.join("jobs", ""))
+	generation := a.cluster.partitions[0].generationNow()
+	for _, number := range []string{"1", "3", "2", "2"} {
+		adds(t, b, "channel", "jobs", "event", "e"+number, "raw", "1", "from", generation+":"+number)
+	}
+	adds(t, b, "type", typeTerminate, "user", "ann", "from", generation+":4")
+	adds(t, b, "type", typeTerminate, "user", "ann", "from", generation+":4")
+	adds(t, b, "channel", "jobs", "event", "end", "raw", "1", "from", generation+":5")
+	eventually(t, "the end", c.hears("end"))
+	for _, name := range []string{"e1", "e2", "e3"} {
+		if n := c.count(name); n != 1 {
+			t.Errorf("%s came %d times", name, n)
+		}
+	}
+	if n := len(b.terminated); n != 1 {
+		t.Errorf("a user was told to go %d times", n)
+	}
+}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type partition struct {
 	refused time.Time           // when an entry was that
 
 	// owned by run
+	count    int       // how many entries are read at once
 	failure  string    // why Redis couldn't be used, as it was reported
 	reported time.Time // when
 
@@ -58,6 +60,7 @@ type partition struct {
 	anew       bool  // the next session is to declare everything
 	channels   map[string]*holding
 	operations []operation
+	waiting    int // about the memory of the entries among them, bytes
 	late       []*holding
 	number     uint64 // of the last entry that this node added
 	sent       sent
@@ -105,9 +108,9 @@ func newPartition(c *Cluster, node channels.Node, index int) *partition {
 	return &partition{
 		ending: ending, end: end, ended: make(chan struct{}),
 		node: node, index: index, keys: k, client: c.client, options: o, metrics: c.metrics, started: c.started,
-		tried: make(chan struct{}),
-		log:   o.Log.With("app", node.App, "log", k.log),
-		seen:  make(map[string]*seen), kept: make(map[string]position),
+		tried: make(chan struct{}), count: readCount,
+		log:  o.Log.With("app", node.App, "log", k.log),
+		seen: make(map[string]*seen), kept: make(map[string]position),
 		generation: newGeneration(), channels: make(map[string]*holding),
 		since: time.Now(), why: errNotYet, wake: make(chan struct{}, 1),
 	}
@@ -137,10 +140,26 @@ func (p *partition) tell(done func(error), fields ...any) {
 	p.enqueue(&addition{fields: fields, size: 256, done: done})
 }
 
+// maxWaiting bounds what may wait for a Redis that is too slow, in bytes.
+const maxWaiting = 64 << 20
+
+// enqueue queues an entry. If too much waits already, it is as if Redis were away,
+// but that a client event is lost.
 func (p *partition) enqueue(a *addition) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.queue(operation{add: a})
+	room := p.waiting+a.size <= maxWaiting
+	if room {
+		p.waiting += a.size
+		p.queue(operation{add: a})
+	}
+	p.mu.Unlock()
+	switch {
+	case room:
+	case a.done != nil:
+		a.done(away(errors.New("it is too slow, and too much waits for it")))
+	default:
+		p.metrics.overflows.Inc()
+	}
 }
 
 // state tells whether the partition is up, since when, and why not.

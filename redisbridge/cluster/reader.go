@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// readCount is how many entries are read at once. The log is longer, so
-	// that whoever gets fewer has missed none.
+	// readCount is how many entries are read at once, or fewer if they are so large
+	// that they take too long. The log is longer, so that whoever gets fewer has
+	// missed none.
 	readCount = 512
 	// readTurn is how many of them are acted on before others have their turn.
 	readTurn  = 64
@@ -31,14 +32,17 @@ func (p *partition) read(ctx context.Context) error {
 		p.turn.Lock()
 		at := p.at
 		p.turn.Unlock()
+		count := p.count
 		entries, err := p.next(ctx, at)
 		if errors.Is(err, redis.Nil) {
 			continue
 		}
 		if err != nil {
+			p.count = max(1, p.count/2)
 			return err
 		}
-		if check || len(entries) == readCount {
+		p.count = min(2*p.count, readCount)
+		if check || len(entries) == count {
 			if err := p.checkGap(ctx, at, entries); err != nil {
 				return err
 			}
@@ -64,7 +68,7 @@ func (p *partition) read(ctx context.Context) error {
 func (p *partition) next(ctx context.Context, at position) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, blockTime+answerTime)
 	defer cancel()
-	cmd := redis.NewSliceCmd(ctx, "XREAD", "COUNT", readCount, "BLOCK", blockTime.Milliseconds(), "STREAMS", p.keys.log, at.String())
+	cmd := redis.NewSliceCmd(ctx, "XREAD", "COUNT", p.count, "BLOCK", blockTime.Milliseconds(), "STREAMS", p.keys.log, at.String())
 	cmd.SetFirstKeyPos(6)
 	_ = p.client.Process(ctx, cmd) // the command has the error
 	reply, err := cmd.Result()

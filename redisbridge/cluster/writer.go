@@ -17,8 +17,10 @@ import (
 const (
 	// answerTime is how long Redis may take for what it does in milliseconds.
 	answerTime = 2 * time.Second
-	// maxChanges bounds a script's work, so that it doesn't keep others waiting.
+	// maxChanges and maxMembers bound a script's work, in channels and in members
+	// that come or leave, so that it doesn't keep others waiting.
 	maxChanges = 200
+	maxMembers = 1000
 	// maxOperations and maxFlush, bytes of entries, bound what goes to Redis at once,
 	// and has to be answered within answerTime.
 	maxOperations = 2000
@@ -72,6 +74,7 @@ func (p *partition) take() (up bool, operations []operation) {
 		}
 		n++
 	}
+	p.waiting -= size
 	operations = p.operations[:n:n]
 	if p.operations = p.operations[n:]; len(p.operations) == 0 {
 		p.operations = nil
@@ -105,9 +108,7 @@ func (p *partition) flush(ctx context.Context, operations []operation) error {
 		case first.look != nil:
 			steps = append(steps, p.lookStep(ctx, pipe, first.look))
 		default:
-			for n < len(operations) && n < maxChanges && operations[n].channel != nil {
-				n++
-			}
+			n = p.scriptful(operations)
 			steps = append(steps, p.declareStep(ctx, pipe, operations[:n]))
 		}
 		operations = operations[n:]
@@ -137,6 +138,19 @@ func (p *partition) flush(ctx context.Context, operations []operation) error {
 		}
 	}
 	return failure
+}
+
+// scriptful is how many declarations, at the beginning of operations, go into one
+// script. A channel is never divided.
+func (p *partition) scriptful(operations []operation) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	members := 0
+	for n < len(operations) && n < maxChanges && members < maxMembers && operations[n].channel != nil {
+		members += len(operations[n].channel.changed)
+		n++
+	}
+	return n
 }
 
 // fly notes that something is sent to Redis; what it returns, that it is answered.

@@ -51,9 +51,11 @@ type partition struct {
 	since      time.Time // since when up is what it is
 	why        error     // why it isn't up
 	lost       time.Time // when entries were missed, or may have been
+	sessions   int       // how many there were, and the number of the present one
 	generation string
-	registered bool // the generation has had a lease
-	version    int64
+	registered bool  // the generation has had a lease
+	version    int64 // of its ledger
+	anew       bool  // the next session is to declare everything
 	channels   map[string]*holding
 	operations []operation
 	late       []*holding

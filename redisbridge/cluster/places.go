@@ -31,6 +31,8 @@ type holding struct {
 
 	counted position // of the last count in the log
 	count   int
+	// uncounted: somebody came whom no count may have been told.
+	uncounted bool
 }
 
 // memberChange is an entry of the log: a member came, or left.
@@ -157,6 +159,7 @@ type change struct {
 	come        []*protocol.Member
 	leave       []string
 	wantRoster  bool
+	wantCount   bool
 	waiting     []*place
 }
 
@@ -164,8 +167,8 @@ type change struct {
 func (p *partition) declaration(h *holding) change {
 	h.queued, h.late = false, false
 	h.asked++
-	c := change{channel: h, subscribers: h.subscribers, waiting: h.waiting}
-	h.waiting = nil
+	c := change{channel: h, subscribers: h.subscribers, waiting: h.waiting, wantCount: h.uncounted || len(h.waiting) > 0}
+	h.waiting, h.uncounted = nil, false
 	for _, id := range h.changed {
 		u := h.users[id]
 		if u == nil {
@@ -230,6 +233,7 @@ func (p *partition) undo(c *change) []*place {
 	for _, id := range c.leave {
 		p.unsure(h, id)
 	}
+	h.uncounted = h.uncounted || c.wantCount
 	h.resync = h.resync || c.wantRoster
 	p.later(h)
 	return c.waiting

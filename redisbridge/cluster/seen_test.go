@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"errors"
+	"log/slog"
 	"testing"
 
+	"broadcastd/channels"
 	"broadcastd/protocol"
 )
 
@@ -87,5 +89,30 @@ func TestWhatARedisHadLostComesBehindWhatFollowed(t *testing.T) {
 	}
 	if n := len(b.terminated); n != 1 {
 		t.Errorf("a user was told to go %d times", n)
+	}
+}
+
+func TestWhatWasCutOffIsNotAddedOnceMore(t *testing.T) {
+	a := startNode(t, startRedis(t).URL(), nodeOptions{})
+	for range 3 {
+		must(t, a.publish("jobs", "e", "x", 0))
+	}
+	p := a.cluster.partitions[0]
+	must(t, p.client.XTrimMaxLen(t.Context(), p.keys.log, 1).Err())
+	must(t, p.repeat(t.Context()))
+	if n, err := p.client.XLen(t.Context(), p.keys.log).Result(); err != nil || n != 1 {
+		t.Errorf("the log has %d entries, %v", n, err)
+	}
+}
+
+func TestAFlushIsBounded(t *testing.T) {
+	p := newPartition(&Cluster{options: Options{Log: slog.New(slog.DiscardHandler)}}, channels.Node{}, 0)
+	for range 5 {
+		p.add(&protocol.Event{Data: make([]byte, maxFlush/2)}, nil)
+	}
+	for _, want := range []int{2, 2, 1, 0} {
+		if _, operations := p.take(); len(operations) != want {
+			t.Errorf("%d events are sent at once, want %d", len(operations), want)
+		}
 	}
 }

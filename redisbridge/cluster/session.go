@@ -92,6 +92,7 @@ func (p *partition) session(ctx context.Context) error {
 	if err := p.repeat(ctx); err != nil {
 		return err
 	}
+	p.stays(b) // or what is read would be told by two
 	fresh := p.begin(cancel, b)
 
 	var beats sync.WaitGroup
@@ -118,18 +119,20 @@ func (p *partition) begin(cancel context.CancelCauseFunc, b beat) (fresh bool) {
 	p.fail = cancel
 	p.log.Info("the cluster's Redis answers", "away", time.Since(p.since).Round(time.Millisecond))
 	p.up, p.since, p.why = true, time.Now(), nil
+	p.sessions++
 	late := p.late
 	p.late = nil
 	for _, h := range late {
 		h.late = false
 		p.touch(h)
 	}
-	if fresh = !p.registered || b.version < p.version; fresh {
-		p.registered = true
+	if fresh = !p.registered || p.anew || b.version < p.version; fresh {
+		p.registered = b.generation == p.generation
 		p.declareAll()
 	} else {
 		p.resyncAll()
 	}
+	p.version, p.anew = b.version, false
 	p.try.Do(func() { close(p.tried) })
 	return fresh
 }
@@ -205,6 +208,10 @@ func (p *partition) repeat(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
+	first, err := p.first(ctx)
+	if err != nil {
+		return err
+	}
 	pipe := p.client.Pipeline()
 	found := make([]*redis.XMessageSliceCmd, len(entries))
 	for i := range entries {
@@ -217,7 +224,7 @@ func (p *partition) repeat(ctx context.Context) error {
 	missing := pipe
 	var lost []sentEntry
 	for i := range entries {
-		if len(found[i].Val()) == 0 {
+		if len(found[i].Val()) == 0 && !entries[i].id.before(first) { // or it was cut off
 			lost = append(lost, entries[i])
 			p.xadd(ctx, missing, entries[i].addition)
 		}

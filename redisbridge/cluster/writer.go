@@ -19,14 +19,23 @@ const (
 	answerTime = 2 * time.Second
 	// maxChanges bounds a script's work, so that it doesn't keep others waiting.
 	maxChanges = 200
-	// maxOperations bounds what goes to Redis at once.
+	// maxOperations and maxFlush, bytes of entries, bound what goes to Redis at once,
+	// and has to be answered within answerTime.
 	maxOperations = 2000
+	maxFlush      = 4 << 20
 )
 
 var (
 	errNotYet = errors.New("not connected yet")
 	errGone   = errors.New("the node's lease had run out, and another node cleaned up after it")
+	errLost   = errors.New("Redis has lost declarations of this node")
 )
+
+// gone is errGone of a generation.
+type gone string
+
+func (gone) Error() string        { return errGone.Error() }
+func (gone) Is(target error) bool { return target == errGone }
 
 // write takes what is queued to Redis, in order, all at once that has gathered
 // while the last answer was awaited. It ends with ctx.
@@ -56,7 +65,13 @@ func (p *partition) write(ctx context.Context) {
 func (p *partition) take() (up bool, operations []operation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := min(len(p.operations), maxOperations)
+	n, size := 0, 0
+	for n < len(p.operations) && n < maxOperations && size < maxFlush {
+		if a := p.operations[n].add; a != nil {
+			size += a.size
+		}
+		n++
+	}
 	operations = p.operations[:n:n]
 	if p.operations = p.operations[n:]; len(p.operations) == 0 {
 		p.operations = nil
@@ -114,7 +129,7 @@ func (p *partition) flush(ctx context.Context, operations []operation) error {
 				failure = err
 				p.setDown(err) // before anybody is answered without Redis
 			}
-			if notSent(err) {
+			if notSent(p.client, err) {
 				err = away(err)
 			}
 			s.failed(err)
@@ -163,7 +178,7 @@ func (p *partition) declareStep(ctx context.Context, pipe redis.Pipeliner, opera
 	for _, o := range operations {
 		changes = append(changes, p.declaration(o.channel))
 	}
-	generation := p.generation
+	generation, session := p.generation, p.sessions
 	p.mu.Unlock()
 	p.metrics.declarations.Add(float64(len(changes)))
 	names, args := p.declareArgs(generation, false, changes)
@@ -172,7 +187,7 @@ func (p *partition) declareStep(ctx context.Context, pipe redis.Pipeliner, opera
 		cmd:    cmd,
 		script: cmd,
 		again:  func(ctx context.Context) *redis.Cmd { return declareScript.Eval(ctx, p.client, names, args...) },
-		answer: func() error { return p.declared(cmd, generation, changes) },
+		answer: func() error { return p.declared(cmd, generation, session, changes) },
 		failed: func(error) { p.declareAlone(changes) },
 	}
 }
@@ -189,8 +204,14 @@ func (p *partition) declareArgs(generation string, dead bool, changes []change) 
 			names = append(names, k.members(c.channel.name))
 			key = len(names)
 		}
-		tell := p.node.SubscriptionCount && !kind.IsPresence() && kind != protocol.User && c.channel.name[0] != '~'
-		args = append(args, c.channel.name, c.subscribers, key, flag(c.wantRoster), flag(tell), len(c.come))
+		tell := ""
+		if p.node.SubscriptionCount && !kind.IsPresence() && kind != protocol.User && c.channel.name[0] != '~' {
+			tell = "1"
+			if c.wantCount {
+				tell = "2"
+			}
+		}
+		args = append(args, c.channel.name, c.subscribers, key, flag(c.wantRoster), tell, len(c.come))
 		for _, m := range c.come {
 			args = append(args, m.UserID, []byte(infoOf(m)))
 		}
@@ -209,14 +230,14 @@ func flag(set bool) string {
 	return ""
 }
 
-// declared reads a script's answer.
-func (p *partition) declared(cmd *redis.Cmd, generation string, changes []change) error {
+// declared reads the answer of a script that was sent in a session.
+func (p *partition) declared(cmd *redis.Cmd, generation string, session int, changes []change) error {
 	reply, err := cmd.Slice()
 	if err != nil {
 		return err
 	}
 	if len(reply) == 1 {
-		return errGone
+		return gone(generation)
 	}
 	at, okAt := parsePosition(textOf(reply, 1))
 	version, okVersion := item(reply, 2).(int64)
@@ -224,18 +245,31 @@ func (p *partition) declared(cmd *redis.Cmd, generation string, changes []change
 	if !okAt || !okVersion || !okAnswers || len(answers) != len(changes) {
 		return errors.New("a script's answer cannot be read; do all nodes run the same version?")
 	}
-	p.mu.Lock()
-	if p.generation == generation {
-		p.version = version
+	if !p.counts(version, session) {
+		return errLost
 	}
-	p.mu.Unlock()
-	p.after(at, func() {
+	if !p.after(at, session, func() {
 		for i := range changes {
 			answer, _ := answers[i].([]any)
 			p.enter(&changes[i], at, item(answer, 0), item(answer, 1))
 		}
-	})
+	}) {
+		p.declareAlone(changes)
+	}
 	return nil
+}
+
+// counts notes the ledger's version, and reports whether it is later than the last
+// one of the session. It isn't in a Redis that took over from one that knew more.
+func (p *partition) counts(version int64, session int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sessions != session {
+		return true
+	}
+	p.anew = p.anew || version <= p.version
+	p.version = version
+	return !p.anew
 }
 
 // enter acts on a channel's declaration, whose answer is of a position. It needs
@@ -331,6 +365,7 @@ func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look)
 	}
 	p.mu.Lock()
 	p.looks++
+	session := p.sessions
 	p.mu.Unlock()
 	cmd := lookScript.EvalSha(ctx, pipe, names, args...)
 	return step{
@@ -348,10 +383,13 @@ func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look)
 			for i := range min(len(online), len(counts)) {
 				online[i] = counts[i] != nil
 			}
-			p.after(at, func() {
+			if !p.after(at, session, func() {
 				p.looked(l.names, online, at)
 				l.then(online)
-			})
+			}) {
+				p.looked(nil, nil, position{})
+				p.lookAgain(l)
+			}
 			return nil
 		},
 		failed: func(error) {
@@ -377,16 +415,29 @@ func (p *partition) looked(names []string, online []bool, at position) {
 }
 
 // after acts once the log has been read up to a position, if need be by whoever
-// reads it.
-func (p *partition) after(at position, act func()) {
+// reads it. It reports false, and doesn't act, if another session than the one of
+// the position has begun: its log may not be the same.
+func (p *partition) after(at position, session int, act func()) bool {
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	up, _, _ := p.state()
-	if up && p.at.before(at) {
+	p.mu.Lock()
+	up, current := p.up, p.sessions == session
+	p.mu.Unlock()
+	switch {
+	case up && !current:
+		return false
+	case up && p.at.before(at):
 		p.results = append(p.results, result{at, act})
-		return
+	default:
+		act()
 	}
-	act()
+	return true
+}
+
+func (p *partition) lookAgain(l *look) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue(operation{look: l})
 }
 
 // settle acts on what waited for the position that the log has been read up to,

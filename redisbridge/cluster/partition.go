@@ -61,11 +61,8 @@ type partition struct {
 	late       []*holding
 	number     uint64 // of the last entry that this node added
 	sent       sent
-	// looks counts those that are under way. Meanwhile userChanges is what the log
-	// says of users, by their names in keys.channels.
-	looks       int
-	userChanges map[string]userChange
-	fail        context.CancelCauseFunc // ends the session; nil: there is none
+	flight     chan struct{}           // closed once what was sent to Redis is answered; nil: nothing was
+	fail       context.CancelCauseFunc // ends the session; nil: there is none
 
 	wake chan struct{}
 }
@@ -93,12 +90,6 @@ type look struct {
 	names []string // as keys.channels has them
 	then  func(online []bool)
 	local func() []bool // what this node knows
-}
-
-// userChange is the last entry of the log that tells of a user.
-type userChange struct {
-	id     position
-	online bool
 }
 
 // result is what Redis answered, to be acted on when the log has been read up to

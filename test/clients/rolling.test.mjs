@@ -36,7 +36,7 @@ function startSource(publish) {
 async function follow(t, cluster, sources, id) {
   const echo = openEcho(t, cluster, signed({ user_id: String(id) }));
   const client = { echo, id, away: [], heard: {}, absences: {} };
-  client.room = echo.join('room.5').here((members) => (client.here = members.length));
+  client.room = echo.join('room.5');
   const channels = Object.keys(sources).map((name) => {
     const channel = echo.private(name);
     client.heard[name] = collect(channel, '.n');

@@ -20,10 +20,12 @@ type receipts struct {
 	ids []string // guarded by mu
 }
 
+func always() bool { return true }
+
 // telling is s.Telling for a receiver of receipts, which calls s as whoever is
 // told may.
 func (r *receipts) telling(s *Sender, id string) Teller {
-	return s.Telling(id, func() {
+	return s.Telling(id, always, func() {
 		s.Occupied("private-later")
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -58,7 +60,7 @@ func TestTelling(t *testing.T) {
 			func(w Teller) { w.MemberRemoved("presence-c", "7") },
 			func(w Teller) { w.Vacated("presence-c") },
 		} {
-			tell(s.Telling(fmt.Sprint("id-", i), func() {}))
+			tell(s.Telling(fmt.Sprint("id-", i), always, func() {}))
 		}
 		s.Occupied("d") // without an id
 		time.Sleep(time.Minute)
@@ -213,7 +215,7 @@ func TestTellingAtTheEnd(t *testing.T) {
 		n := &network{}
 		o, _, _ := options(n)
 		s := mustNew(t, o)
-		s.Telling("1", func() { t.Error("who goes on would not tell it") }).Vacated("c")
+		s.Telling("1", always, func() { t.Error("who goes on would not tell it") }).Vacated("c")
 		s.Vacated("d")
 		mustShutdown(t, s)
 		equal(t, "told", n.events(t, "hook.example"), []string{"channel_vacated d"})

@@ -93,6 +93,25 @@ func TestADepartureToldTwice(t *testing.T) {
 	})
 }
 
+func TestADepartureThatOthersTellOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		o, _, _ := options(n)
+		s := mustNew(t, o)
+		may, undone := true, func() { t.Error("it wasn't told, but is done with") }
+		s.Telling("1", func() bool { return may }, undone).Vacated("c")
+		s.Telling("2", func() bool { return may }, undone).MemberRemoved("presence-c", "7")
+		may = false
+		s.Telling("3", always, func() {}).Occupied("c") // the other one may have told that it was vacated
+		time.Sleep(time.Minute)
+		s.Telling("4", nil, func() {}).Vacated("c")
+		s.Telling("5", always, func() {}).Occupied("c")
+		time.Sleep(time.Minute)
+		equal(t, "told", n.events(t, "hook.example"), []string{"channel_occupied c 3", "channel_vacated c 4", "channel_occupied c 5"})
+		mustShutdown(t, s)
+	})
+}
+
 // trial is a sender with two hooks: one hears of all that begins with p, the other
 // of presence channels, and takes nothing before works is closed.
 type trial struct {

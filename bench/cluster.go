@@ -15,6 +15,8 @@ const (
 	// with the numbers of nodes, so clients that come to nodes in turn and take
 	// channels in turn are in each channel on each node.
 	lanes = 8
+	// atOnce is a rate that is none: as fast as the load can.
+	atOnce = 1_000_000
 	// burst is how many events an API adds to the log at once, and burstRate how
 	// many of them in a second, to see what an event costs where they come together.
 	burst     = 100
@@ -232,8 +234,15 @@ func (f *formation) measureJoins(ctx context.Context, b *bench, n int, m *median
 		{"private channel of one's own", userChannel},
 		{fmt.Sprintf("presence channel of %d", roomSize), func(i int) string { return fmt.Sprintf("presence-room.%d", i/roomSize) }},
 	} {
-		for _, l := range []struct{ rate, n int }{{rareRate, max(n/20, 1)}, {b.rate, n}} {
-			what := fmt.Sprintf("%s/s, a %s: ", count(l.rate), kind.name)
+		for _, l := range []struct {
+			name    string
+			rate, n int
+		}{
+			{count(rareRate) + "/s", rareRate, max(n/20, 1)},
+			{count(b.rate) + "/s", b.rate, n},
+			{count(n) + " at once", atOnce, n},
+		} {
+			what := fmt.Sprintf("%s, a %s: ", l.name, kind.name)
 			joins, err := f.cost(func() error { return f.crowd.enter(ctx, l.n, l.rate, kind.channel) })
 			if err != nil {
 				return err

@@ -14,9 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// named finds the tests that docs/protocol.md names: a file and, after a
-// colon, a Go test with perhaps a case of its table, or the title of a Node
-// test.
+// named finds the tests that a document names: a file and, after a colon, a Go
+// test with perhaps a case of its table, or the title of a Node test.
 var named = regexp.MustCompile("`([\\w./-]+(?:_test\\.go|\\.test\\.mjs)):([^`]+)`")
 
 func read(t *testing.T, elem ...string) string {
@@ -28,10 +27,15 @@ func read(t *testing.T, elem ...string) string {
 	return string(text)
 }
 
-func TestProtocolDocNamesTests(t *testing.T) {
-	found := named.FindAllStringSubmatch(read(t, "docs", "protocol.md"), -1)
-	if len(found) < 100 {
-		t.Fatalf("docs/protocol.md names %d tests: are they still written as `file:Name`?", len(found))
+func TestProtocolDocNamesTests(t *testing.T) { checkNames(t, "docs/protocol.md", 100) }
+
+// checkNames demands that a document names some tests at least, and that they
+// exist.
+func checkNames(t *testing.T, doc string, least int) {
+	t.Helper()
+	found := named.FindAllStringSubmatch(read(t, filepath.FromSlash(doc)), -1)
+	if len(found) < least {
+		t.Fatalf("%s names %d tests: are they still written as `file:Name`?", doc, len(found))
 	}
 	for _, match := range found {
 		file, name := match[1], match[2]
@@ -46,7 +50,7 @@ func TestProtocolDocNamesTests(t *testing.T) {
 		text := read(t, filepath.FromSlash(file))
 		if node {
 			if !strings.Contains(strings.ReplaceAll(text, `\'`, `'`), name) {
-				t.Errorf("docs/protocol.md: %s has no test called %q", file, name)
+				t.Errorf("%s: %s has no test called %q", doc, file, name)
 			}
 			continue
 		}
@@ -54,7 +58,7 @@ func TestProtocolDocNamesTests(t *testing.T) {
 		_, body, ok := strings.Cut(text, "\nfunc "+function+"(")
 		body, _, _ = strings.Cut(body, "\n}\n")
 		if !ok || isRow && !strings.Contains(body, `"`+row+`":`) {
-			t.Errorf("docs/protocol.md: %s has no test %s", file, name)
+			t.Errorf("%s: %s has no test %s", doc, file, name)
 		}
 	}
 }

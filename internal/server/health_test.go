@@ -34,7 +34,7 @@ func TestHealth(t *testing.T) {
 func TestReady(t *testing.T) {
 	t.Parallel()
 	d := start(t)
-	var optional, required atomic.Pointer[string]
+	var optional, required, past atomic.Pointer[string]
 	check := func(state *atomic.Pointer[string]) func() error {
 		return func() error {
 			if text := state.Load(); text != nil {
@@ -45,34 +45,39 @@ func TestReady(t *testing.T) {
 	}
 	d.AddCheck(server.Check{Name: "optional", Err: check(&optional)})
 	d.AddCheck(server.Check{Name: "required", Required: true, Err: check(&required)})
+	d.AddCheck(server.Check{Name: "past", Notice: true, Err: check(&past)})
 
-	away, down := "away since noon", "down since noon"
+	away, down, lost := "away since noon", "down since noon", "lost at noon"
 	tests := []struct {
-		optional, required *string
-		code               int
-		status             string
-		reasons            map[string]string
+		optional, required, past *string
+		code                     int
+		status                   string
+		reasons, notices         map[string]string
 	}{
-		{nil, nil, 200, "ready", nil},
-		{&away, nil, 200, "degraded", map[string]string{"optional": away}},
-		{&away, &down, 503, "unavailable", map[string]string{"optional": away, "required": down}},
-		{nil, &down, 503, "unavailable", map[string]string{"required": down}},
-		{nil, nil, 200, "ready", nil},
+		{nil, nil, nil, 200, "ready", nil, nil},
+		{&away, nil, nil, 200, "degraded", map[string]string{"optional": away}, nil},
+		{&away, &down, &lost, 503, "unavailable", map[string]string{"optional": away, "required": down}, map[string]string{"past": lost}},
+		{nil, &down, nil, 503, "unavailable", map[string]string{"required": down}, nil},
+		{nil, nil, &lost, 200, "ready", nil, map[string]string{"past": lost}},
+		{nil, nil, nil, 200, "ready", nil, nil},
 	}
 	for _, test := range tests {
 		optional.Store(test.optional)
 		required.Store(test.required)
+		past.Store(test.past)
 		for _, addr := range []string{d.Addr().String(), d.AdminAddr().String()} {
 			got := d.ask(t, http.MethodGet, "http://"+addr+"/readyz", nil, nil)
 			var answer struct {
 				Status  string            `json:"status"`
 				Reasons map[string]string `json:"reasons"`
+				Notices map[string]string `json:"notices"`
 			}
 			if err := json.Unmarshal([]byte(got.body), &answer); err != nil {
 				t.Fatalf("%q: %v", got.body, err)
 			}
-			if got.status != test.code || answer.Status != test.status || !reflect.DeepEqual(answer.Reasons, test.reasons) {
-				t.Errorf("%d %s, want %d %s %v", got.status, got.body, test.code, test.status, test.reasons)
+			if got.status != test.code || answer.Status != test.status ||
+				!reflect.DeepEqual(answer.Reasons, test.reasons) || !reflect.DeepEqual(answer.Notices, test.notices) {
+				t.Errorf("%d %s, want %d %s %v %v", got.status, got.body, test.code, test.status, test.reasons, test.notices)
 			}
 		}
 	}

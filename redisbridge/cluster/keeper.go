@@ -3,7 +3,10 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -121,19 +124,17 @@ func (p *partition) keep(ctx context.Context, b beat, steady bool) error {
 		}
 		p.metrics.kept.Inc()
 	}
-	if err := p.save(ctx); err != nil {
-		return err
-	}
+	failed := p.save(ctx)
 	dead := b.unfinished
 	if steady {
 		dead = append(dead, b.expired...)
 	}
 	for _, generation := range dead {
 		if err := p.cleanUp(ctx, generation, false); err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 	}
-	return nil
+	return failed
 }
 
 // stays reports whether the node was the keeper before a beat, and still is. If it
@@ -221,31 +222,39 @@ func (p *partition) tellAgain(ctx context.Context, k *keeper, from, to position)
 	return from, nil
 }
 
-// save notes how far the log has been worked through, and keeps the last events
-// of cache channels that came up to there, if the node is the keeper.
+// maxKeep is about how much of last events goes to Redis at once, in bytes.
+const maxKeep = 1 << 20
+
+// save keeps the last events of cache channels, and then notes how far the log has
+// been worked through, if the node is the keeper.
 func (p *partition) save(ctx context.Context) error {
 	p.turn.Lock()
 	if p.keeper == nil {
 		p.turn.Unlock()
 		return nil
 	}
-	at, kept, told := p.at, make(map[string]position, len(p.kept)), p.keeper.checkpoint(p.at)
-	p.mu.Lock()
-	args := []any{p.generation, at.String(), told.String()}
-	p.mu.Unlock()
-	for channel, id := range p.kept {
-		kept[channel] = id
-		if e, left, ok := p.node.Hub.LastEvent(channel); ok {
-			if text, err := encodeKept(&e, left); err == nil { // or it isn't JSON
-				args = append(args, channel, left.Milliseconds(), text)
+	at, told, kept := p.at.String(), p.keeper.checkpoint(p.at).String(), maps.Clone(p.kept)
+	p.turn.Unlock()
+	var events []any
+	size := 0
+	for channel := range kept {
+		e, left, ok := p.node.Hub.LastEvent(channel)
+		if !ok {
+			continue
+		}
+		text, err := encodeKept(&e, left)
+		if err != nil {
+			continue // its data isn't JSON
+		}
+		events = append(events, channel, left.Milliseconds(), text)
+		if size += len(text); size > maxKeep {
+			if is, err := p.keepEvents(ctx, "", "", events); err != nil || !is {
+				return err
 			}
+			events, size = nil, 0
 		}
 	}
-	p.turn.Unlock()
-
-	k := &p.keys
-	is, err := keepScript.Run(ctx, p.client, []string{k.cache, k.cached, k.position, k.hooks, k.keeper}, args...).Int()
-	if err != nil || is == 0 {
+	if is, err := p.keepEvents(ctx, at, told, events); err != nil || !is {
 		return err
 	}
 	p.turn.Lock()
@@ -256,6 +265,16 @@ func (p *partition) save(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// keepEvents reports whether the node is the keeper still.
+func (p *partition) keepEvents(ctx context.Context, at, told string, events []any) (bool, error) {
+	p.mu.Lock()
+	args := append([]any{p.generation, at, told}, events...)
+	p.mu.Unlock()
+	k := &p.keys
+	is, err := keepScript.Run(ctx, p.client, []string{k.cache, k.cached, k.position, k.hooks, k.keeper}, args...).Int()
+	return is == 1, err
 }
 
 // forgetKept drops what the keeper has kept.
@@ -287,8 +306,8 @@ func (p *partition) cleanUp(ctx context.Context, generation string, own bool) er
 	if err != nil {
 		return err
 	}
-	for i := 0; i < len(ledger); i += maxChanges {
-		names, args := p.declareArgs(generation, true, ledger[i:min(i+maxChanges, len(ledger))])
+	for changes := range slices.Chunk(ledger, maxChanges) {
+		names, args := p.declareArgs(generation, true, changes)
 		if err := declareScript.Run(ctx, p.client, names, args...).Err(); err != nil {
 			return fmt.Errorf("taking back what a dead node had declared: %w", err)
 		}
@@ -330,6 +349,8 @@ func (p *partition) ledgerOf(ctx context.Context, generation string) ([]change, 
 			}
 			if isMember {
 				c.leave = append(c.leave, user)
+			} else {
+				c.subscribers, _ = strconv.Atoi(pairs[i+1])
 			}
 		}
 		if cursor = next; cursor == 0 {
@@ -338,6 +359,12 @@ func (p *partition) ledgerOf(ctx context.Context, generation string) ([]change, 
 	}
 	changes := make([]change, 0, len(byName))
 	for _, c := range byName {
+		for len(c.leave) > maxMembers { // a part, and subscribers as they are
+			part := *c
+			part.leave, c.leave = c.leave[:maxMembers], c.leave[maxMembers:]
+			changes = append(changes, part)
+		}
+		c.subscribers = 0
 		changes = append(changes, *c)
 	}
 	return changes, nil

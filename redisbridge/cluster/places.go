@@ -197,7 +197,7 @@ func (p *partition) declaration(h *holding) change {
 // done notes that a declaration has reached Redis. It needs p.mu.
 func (p *partition) done(c *change) {
 	h := c.channel
-	h.answered()
+	h.asked--
 	h.declared = c.subscribers
 	for _, id := range c.leave {
 		if u := h.users[id]; u != nil && u.connections == 0 && u.declared == no {
@@ -205,13 +205,6 @@ func (p *partition) done(c *change) {
 		}
 	}
 	p.forget(h)
-}
-
-// answered ends a declaration. It needs p.mu.
-func (h *holding) answered() {
-	if h.asked--; h.asked == 0 {
-		h.heard = nil
-	}
 }
 
 // forget drops a channel that nobody here is in, and of which no declaration is
@@ -226,7 +219,7 @@ func (p *partition) forget(h *holding) {
 // is given back to the caller. It needs p.mu.
 func (p *partition) undo(c *change) []*place {
 	h := c.channel
-	h.answered()
+	h.asked--
 	for _, m := range c.come {
 		p.unsure(h, m.UserID)
 	}

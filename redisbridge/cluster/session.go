@@ -212,6 +212,11 @@ func (p *partition) repeat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	length, err := p.client.XLen(ctx, p.keys.log).Result()
+	if err != nil {
+		return err
+	}
+	isCut := length >= int64(p.options.LogLength) // and never shorter after that
 	pipe := p.client.Pipeline()
 	found := make([]*redis.XMessageSliceCmd, len(entries))
 	for i := range entries {
@@ -223,10 +228,14 @@ func (p *partition) repeat(ctx context.Context) error {
 	}
 	missing := pipe
 	var lost []sentEntry
+	var kept sent
 	for i := range entries {
-		if len(found[i].Val()) == 0 && !entries[i].id.before(first) { // or it was cut off
-			lost = append(lost, entries[i])
-			p.xadd(ctx, missing, entries[i].addition)
+		switch e := entries[i]; {
+		case len(found[i].Val()) > 0:
+			kept.add(e.id, e.addition)
+		case !isCut || !e.id.before(first):
+			lost = append(lost, e)
+			p.xadd(ctx, missing, e.addition)
 		}
 	}
 	if len(lost) == 0 {
@@ -238,7 +247,7 @@ func (p *partition) repeat(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sent = sent{}
+	p.sent = kept
 	for i, cmd := range added {
 		if id, ok := parsePosition(cmd.(*redis.StringCmd).Val()); ok {
 			p.sent.add(id, lost[i].addition)

@@ -96,6 +96,9 @@ type Node struct {
 type Hooks interface {
 	// Telling returns what takes one thing that happened. done is called once,
 	// when every webhook has taken it or never will, and not if this node ends
-	// before. It may be called at once, by whoever tells.
-	Telling(id string, done func()) Observer
+	// before. It may be called at once, by whoever tells. may is asked before a
+	// departure is told that was held back; if it says no, that is for another node
+	// to tell. It must not wait. nil: what happens may have been told before, and is
+	// not held back.
+	Telling(id string, may func() bool, done func()) Observer
 }

@@ -50,8 +50,8 @@ func (s *Server) joinCluster(a *app, join func(channels.Node) (channels.Cluster,
 // tellable are an app's webhooks, as a cluster sees them.
 type tellable struct{ sender *webhook.Sender }
 
-func (t tellable) Telling(id string, done func()) channels.Observer {
-	return t.sender.Telling(id, done)
+func (t tellable) Telling(id string, may func() bool, done func()) channels.Observer {
+	return t.sender.Telling(id, may, done)
 }
 
 // observer hears of the app's channels from its hub, which in a cluster knows of

@@ -122,7 +122,7 @@ func (l *fakeLog) tell(what func(channels.Observer)) {
 		l.told++
 		id := fmt.Sprint("id-", l.told)
 		l.entries = append(l.entries, func() {
-			what(hooks.Telling(id, func() { l.with(func() { l.done++ }) }))
+			what(hooks.Telling(id, func() bool { return true }, func() { l.with(func() { l.done++ }) }))
 		})
 	}
 }

@@ -35,8 +35,9 @@ type event struct {
 	// Of subscription counts.
 	Count *int `json:"subscription_count,omitempty"`
 
-	at      time.Time // when it was queued
-	receipt *receipt  // nil: nobody waits for it
+	at      time.Time   // when it was queued
+	receipt *receipt    // nil: nobody waits for it
+	may     func() bool // with a receipt: see Telling
 }
 
 // cost is about the memory that a queued event takes, in bytes.

@@ -110,7 +110,7 @@ func (s *Sender) arrived(e event) {
 	s.mu.Lock()
 	defer s.unlock()
 	departed, undone := s.held.undo(e.Channel, e.UserID)
-	if !undone {
+	if !undone || departed.may != nil && !departed.may() { // others may have told
 		s.tell(e)
 		return
 	}
@@ -129,8 +129,12 @@ func (s *Sender) departed(e event) {
 	if again, is := s.held.undo(e.Channel, e.UserID); is {
 		s.settle(again.receipt)
 	}
+	if e.receipt != nil && e.may == nil {
+		s.tell(e)
+		return
+	}
 	if s.held.len() == maxHeld {
-		s.tell(s.held.pop())
+		s.tellHeld()
 	}
 	s.held.add(e, time.Now().Add(s.returnTime))
 	if s.timer == nil {
@@ -144,11 +148,18 @@ func (s *Sender) expire() {
 	defer s.unlock()
 	now := time.Now()
 	for s.held.len() > 0 && !s.held.nextDue().After(now) {
-		s.tell(s.held.pop())
+		s.tellHeld()
 	}
 	s.timer = nil
 	if s.held.len() > 0 {
 		s.timer = time.AfterFunc(s.held.nextDue().Sub(now), s.expire)
+	}
+}
+
+// tellHeld tells of the oldest departure, if that may still be. It needs s.mu.
+func (s *Sender) tellHeld() {
+	if e := s.held.pop(); e.may == nil || e.may() {
+		s.tell(e)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 type Teller struct {
 	sender  *Sender
 	id      string
+	may     func() bool
 	receipt *receipt // nil: nobody waits
 }
 
@@ -20,13 +21,18 @@ type Teller struct {
 // that undoes it, when both are known. What the end of the Sender leaves is never
 // done: it may be told again, by whoever goes on.
 //
+// may is asked, under a lock of this package, before a departure is told that was
+// held back; one that may not be told any more is never done. If it is nil, the
+// event may have been told before, and a departure is not held back, since a return
+// must not undo what a receiver may know.
+//
 // done may be called before the Teller's method returns, or by another goroutine,
 // but under none of this package's locks: it may call the Sender, and take every
 // lock under which its caller tells nothing.
-func (s *Sender) Telling(id string, done func()) Teller {
+func (s *Sender) Telling(id string, may func() bool, done func()) Teller {
 	r := &receipt{done: done}
 	r.hold()
-	return Teller{sender: s, id: id, receipt: r}
+	return Teller{sender: s, id: id, may: may, receipt: r}
 }
 
 // Occupied tells that a channel has its first subscriber.
@@ -78,7 +84,7 @@ func (t Teller) tell(how func(*Sender, event), e event, opposite string) {
 		t.receipt.release()
 		return
 	}
-	e.ID, e.receipt = t.id, t.receipt
+	e.ID, e.may, e.receipt = t.id, t.may, t.receipt
 	how(t.sender, e)
 }
 

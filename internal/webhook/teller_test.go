@@ -20,10 +20,12 @@ type receipts struct {
 	ids []string // guarded by mu
 }
 
+func always() bool { return true }
+
 // telling is s.Telling for a receiver of receipts, which calls s as whoever is
 // told may.
 func (r *receipts) telling(s *Sender, id string) Teller {
-	return s.Telling(id, func() {
+	return s.Telling(id, always, func() {
 		s.Occupied("private-later")
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -58,7 +60,7 @@ func TestTelling(t *testing.T) {
 			func(w Teller) { w.MemberRemoved("presence-c", "7") },
 			func(w Teller) { w.Vacated("presence-c") },
 		} {
-			tell(s.Telling(fmt.Sprint("id-", i), func() {}))
+			tell(s.Telling(fmt.Sprint("id-", i), always, func() {}))
 		}
 		s.Occupied("d") // without an id
 		time.Sleep(time.Minute)
@@ -87,6 +89,25 @@ func TestADepartureToldTwice(t *testing.T) {
 				t.Errorf("told %s", told)
 			}
 		}
+		mustShutdown(t, s)
+	})
+}
+
+func TestADepartureThatOthersTellOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		o, _, _ := options(n)
+		s := mustNew(t, o)
+		may, undone := true, func() { t.Error("it wasn't told, but is done with") }
+		s.Telling("1", func() bool { return may }, undone).Vacated("c")
+		s.Telling("2", func() bool { return may }, undone).MemberRemoved("presence-c", "7")
+		may = false
+		s.Telling("3", always, func() {}).Occupied("c") // the other one may have told that it was vacated
+		time.Sleep(time.Minute)
+		s.Telling("4", nil, func() {}).Vacated("c")
+		s.Telling("5", always, func() {}).Occupied("c")
+		time.Sleep(time.Minute)
+		equal(t, "told", n.events(t, "hook.example"), []string{"channel_occupied c 3", "channel_vacated c 4", "channel_occupied c 5"})
 		mustShutdown(t, s)
 	})
 }
@@ -213,7 +234,7 @@ func TestTellingAtTheEnd(t *testing.T) {
 		n := &network{}
 		o, _, _ := options(n)
 		s := mustNew(t, o)
-		s.Telling("1", func() { t.Error("who goes on would not tell it") }).Vacated("c")
+		s.Telling("1", always, func() { t.Error("who goes on would not tell it") }).Vacated("c")
 		s.Vacated("d")
 		mustShutdown(t, s)
 		equal(t, "told", n.events(t, "hook.example"), []string{"channel_vacated d"})

@@ -55,6 +55,7 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	generation, registered, expected, about := p.generation, p.registered, p.version, p.about()
 	p.mu.Unlock()
 	k := &p.keys
+	leased := time.Now().Add(leaseOf(p.options)) // at least
 	reply, err := beatScript.Run(ctx, p.client,
 		[]string{k.nodes, k.info, k.keeper, k.ledger(generation), k.log, k.due, k.channels, k.dead, k.position},
 		generation, leaseOf(p.options).Milliseconds(), about, flag(!registered), p.options.LogLength).Slice()
@@ -67,6 +68,9 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 		return beat{}, errors.New("the lease's script gave an answer that cannot be read; do all nodes run the same version?")
 	}
 	isKeeper, _ := reply[1].(int64)
+	if isKeeper == 1 {
+		p.leased.Store(&leased)
+	}
 	lapsed, _ := reply[2].(int64)
 	version, _ := reply[3].(int64)
 	nodes, _ := reply[5].(int64)

@@ -366,8 +366,8 @@ func anys(texts []string) (all []any) {
 
 func TestAGapIsTold(t *testing.T) {
 	redis := startRedis(t)
-	a := startNode(t, redis.URL(), nodeOptions{})
-	b := startNode(t, redis.URL(), nodeOptions{})
+	a := startNode(t, redis.URL(), nodeOptions{logLength: 1})
+	b := startNode(t, redis.URL(), nodeOptions{logLength: 1})
 	c := b.client()
 	must(t, c.join("jobs", ""))
 	must(t, a.publish("jobs", "first", "x", 0))

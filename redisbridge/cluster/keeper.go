@@ -28,7 +28,24 @@ type keeper struct {
 	told position
 	open []*receipt
 	left bool // the node is leaving, and what follows is its successor's to tell
+
+	leased *atomic.Pointer[time.Time] // the partition's
+	over   atomic.Bool                // others may have told
 }
+
+// may reports whether the node is the keeper for certain. One that was frozen or cut
+// off finds its lease run out before Redis tells it who is now, and then what it
+// told of last is another's to tell.
+func (k *keeper) may() bool {
+	if !time.Now().Before(*k.leased.Load()) {
+		k.over.Store(true)
+	}
+	return !k.over.Load()
+}
+
+// heldTime is how old a departure is at least, a little more in fact, before
+// webhooks tell of it.
+const heldTime = 2500 * time.Millisecond
 
 // receipt is an entry that webhooks are told of.
 type receipt struct {
@@ -36,8 +53,9 @@ type receipt struct {
 	done atomic.Bool
 }
 
-// tell lets webhooks know of an entry. It needs the partition's turn.
-func (k *keeper) tell(e *entry) {
+// tell lets webhooks know of an entry, which others may have told of before, if may
+// is nil. It needs the partition's turn.
+func (k *keeper) tell(e *entry, may func() bool) {
 	if k.hooks == nil || k.left || !concernsHooks(e) {
 		return
 	}
@@ -47,7 +65,7 @@ func (k *keeper) tell(e *entry) {
 			k.open = append(k.open, r)
 		}
 	}()
-	to := k.hooks.Telling(e.id.String()+"-"+k.partition, func() { r.done.Store(true) })
+	to := k.hooks.Telling(e.id.String()+"-"+k.partition, may, func() { r.done.Store(true) })
 	switch e.kind {
 	case typeEvent:
 		event, _ := e.toEvent()
@@ -124,16 +142,22 @@ func (p *partition) keep(ctx context.Context, b beat, steady bool) error {
 func (p *partition) stays(b beat) bool {
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	if p.keeper != nil && (!b.keeper || p.keeper.generation != b.generation) {
-		p.keeper = nil
-		p.metrics.kept.Dec()
+	if p.keeper != nil && (!b.keeper || b.lapsed || p.keeper.generation != b.generation || p.keeper.over.Load()) {
+		p.resign()
 	}
 	return p.keeper != nil
 }
 
+// resign ends the node's time as the keeper. It needs the partition's turn.
+func (p *partition) resign() {
+	p.keeper.over.Store(true)
+	p.keeper = nil
+	p.metrics.kept.Dec()
+}
+
 // succeed makes the node the keeper, who tells webhooks what the last one didn't.
 func (p *partition) succeed(ctx context.Context, generation string) error {
-	k := &keeper{generation: generation, hooks: p.node.Hooks, partition: strconv.Itoa(p.index)}
+	k := &keeper{generation: generation, hooks: p.node.Hooks, partition: strconv.Itoa(p.index), leased: &p.leased}
 	p.turn.Lock()
 	at := p.at
 	p.turn.Unlock()
@@ -165,7 +189,14 @@ func (p *partition) succeed(ctx context.Context, generation string) error {
 // tellAgain lets webhooks know of what the log holds between two positions, and
 // gives the one up to where.
 func (p *partition) tellAgain(ctx context.Context, k *keeper, from, to position) (position, error) {
-	for k.hooks != nil && from.before(to) {
+	if k.hooks == nil {
+		return from, nil
+	}
+	now, err := p.client.Time(ctx).Result()
+	if err != nil {
+		return from, err
+	}
+	for from.before(to) {
 		messages, err := p.client.XRangeN(ctx, p.keys.log, "("+from.String(), to.String(), readCount).Result()
 		if err != nil {
 			return from, err
@@ -176,7 +207,11 @@ func (p *partition) tellAgain(ctx context.Context, k *keeper, from, to position)
 				fields = append(fields, name, value)
 			}
 			if e, ok := parseEntry(m.ID, fields); ok {
-				k.tell(&e)
+				var may func() bool
+				if e.id.ms > uint64(now.Add(-heldTime).UnixMilli()) { // nobody can have told of a departure
+					may = k.may
+				}
+				k.tell(&e, may)
 				from = e.id
 			}
 		}

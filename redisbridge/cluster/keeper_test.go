@@ -22,10 +22,10 @@ func TestALeaseIsRenewedWhileTheKeeperWorks(t *testing.T) {
 func TestOnlyWhatIsNotDoneIsRemembered(t *testing.T) {
 	hooks := &fakeHooks{holds: true}
 	k := &keeper{hooks: hooks}
-	k.tell(&entry{id: position{1, 0}, kind: typeOccupied, channel: "one"})
+	k.tell(&entry{id: position{1, 0}, kind: typeOccupied, channel: "one"}, nil)
 	hooks.holds = false
 	for i := range uint64(100) {
-		k.tell(&entry{id: position{2, i}, kind: typeOccupied, channel: "others"})
+		k.tell(&entry{id: position{2, i}, kind: typeOccupied, channel: "others"}, nil)
 	}
 	if n := len(k.open); n != 1 {
 		t.Errorf("%d receipts are kept", n)

@@ -236,7 +236,7 @@ type fakeHooks struct {
 	open  []func()
 }
 
-func (h *fakeHooks) Telling(id string, done func()) channels.Observer {
+func (h *fakeHooks) Telling(id string, _ func() bool, done func()) channels.Observer {
 	return fakeObserver{h, id, done}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,6 +31,9 @@ type partition struct {
 	ending  context.Context // over once the node has left
 	end     context.CancelFunc
 	ended   chan struct{} // closed: run has ended
+
+	// leased is until when the node has its lease as the keeper, by its own clock.
+	leased atomic.Pointer[time.Time]
 
 	// turn is held while something happens that has a place in the log's order.
 	// It guards the following.

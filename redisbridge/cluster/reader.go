@@ -125,7 +125,11 @@ func (p *partition) apply(e *entry) {
 	result := p.applyKind(e)
 	p.metrics.entries[result].Inc()
 	if result == entryOK && p.keeper != nil {
-		p.keeper.tell(e)
+		if k := p.keeper; k.may() {
+			k.tell(e, k.may)
+		} else {
+			p.resign()
+		}
 	}
 	p.settle(false)
 }

@@ -162,9 +162,13 @@ func (p *partition) find(ctx context.Context, b beat) error {
 		if err != nil {
 			return err
 		}
+		isCut, err := p.isCut(ctx)
+		if err != nil {
+			return err
+		}
 		// Unless the log was cut there, this Redis was emptied, or has taken over
 		// from one that knew more. What it has got since can have lower ids.
-		if first == (position{}) || !at.before(first) {
+		if !isCut || first == (position{}) || !at.before(first) {
 			p.metrics.rewinds.Inc()
 			p.missed()
 			p.log.Warn("the log lacks entries that were read already: its Redis has lost its last writes", "read", at.String(), "found", found.String())
@@ -185,6 +189,13 @@ func (p *partition) lastUpTo(ctx context.Context, at position) (position, error)
 // first is the oldest entry of the log; zero: none.
 func (p *partition) first(ctx context.Context) (position, error) {
 	return idOf(p.client.XRangeN(ctx, p.keys.log, "-", "+", 1))
+}
+
+// isCut reports whether the log may have lost its beginning to its length. It is
+// never shorter after that; one that is shorter has begun anew, or not been cut.
+func (p *partition) isCut(ctx context.Context) (bool, error) {
+	length, err := p.client.XLen(ctx, p.keys.log).Result()
+	return length >= int64(p.options.LogLength), err
 }
 
 func idOf(cmd *redis.XMessageSliceCmd) (position, error) {
@@ -212,11 +223,10 @@ func (p *partition) repeat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	length, err := p.client.XLen(ctx, p.keys.log).Result()
+	isCut, err := p.isCut(ctx)
 	if err != nil {
 		return err
 	}
-	isCut := length >= int64(p.options.LogLength) // and never shorter after that
 	pipe := p.client.Pipeline()
 	found := make([]*redis.XMessageSliceCmd, len(entries))
 	for i := range entries {

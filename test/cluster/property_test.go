@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -72,13 +71,12 @@ type fault struct {
 
 // published is an event that a node has answered for with 200.
 type published struct {
-	data      string
-	channel   string
-	began     time.Time
-	node      *node
-	run       int // of the node
-	emptied   int // world.emptied when it was asked for
-	publisher string
+	data    string
+	channel string
+	began   time.Time
+	node    *node
+	run     int // of the node
+	emptied int // world.emptied when it was asked for
 }
 
 func newWorld(t testing.TB, seed uint64) *world {
@@ -281,76 +279,69 @@ func (w *world) check() {
 // same order to all.
 func (w *world) quiet(round int) {
 	w.t.Helper()
-	want := map[string]int{} // by channel
 	prefix := fmt.Sprintf("q%d ", round)
+	publish := func(n *node, data string) {
+		if status, err := n.publish(prefix+data, channelNames...); status != http.StatusOK {
+			w.t.Errorf("all is well, but publishing came to %d, %v", status, err)
+		}
+	}
+	const each = 5
 	var all sync.WaitGroup
-	var mu sync.Mutex
 	for _, n := range w.nodes {
 		all.Go(func() {
-			for i := range 5 {
-				data := fmt.Sprintf("%s%s %d", prefix, n.name, i)
-				if status, err := n.publish(data, channelNames...); status != http.StatusOK {
-					w.t.Errorf("all is well, but publishing came to %d, %v", status, err)
-				}
+			for i := range each {
+				publish(n, fmt.Sprintf("%s %d", n.name, i))
 			}
 		})
 	}
-	said := map[string]map[string]string{} // by channel and data, who
 	for _, c := range w.clients {
 		all.Go(func() {
 			for _, channel := range c.channels() {
-				data := prefix + c.name
-				if protocol.KindOf(channel).NeedsAuth() && c.whisper(channel, data) {
-					mu.Lock()
-					if said[channel] == nil {
-						said[channel] = map[string]string{}
-					}
-					said[channel][data] = c.name
-					mu.Unlock()
+				if protocol.KindOf(channel).NeedsAuth() && !c.whisper(channel, prefix+c.name) {
+					w.t.Errorf("all is well, but client %s can't say anything in %s", c.name, channel)
 				}
 			}
 		})
 	}
 	all.Wait()
+	for _, n := range w.nodes { // whoever has this, has all that will come
+		publish(n, "end")
+	}
 	for _, channel := range channelNames {
-		want[channel] = 5*len(w.nodes) + len(said[channel])
-	}
-	// What is last in each channel, by way of each node, shows that nothing more comes.
-	for _, n := range w.nodes {
-		if status, err := n.publish(prefix+"end", channelNames...); status != http.StatusOK {
-			w.t.Errorf("all is well, but publishing came to %d, %v", status, err)
-		}
-	}
-	order := map[string][]string{}
-	for _, c := range w.clients {
-		for _, channel := range c.channels() {
-			var got []string
-			own := 0
-			for _, who := range said[channel] {
-				if who == c.name {
-					own++
-				}
+		var members []*client
+		for _, c := range w.clients {
+			if slices.Contains(c.channels(), channel) {
+				members = append(members, c)
 			}
+		}
+		want := (each + 1) * len(w.nodes)
+		if protocol.KindOf(channel).NeedsAuth() {
+			want += len(members) - 1
+		}
+		var first []string // what the first client got
+		for _, c := range members {
+			var got []string
 			eventually(w.t, fmt.Sprintf("events of %s for client %s", channel, c.name), func() error {
 				events, _, _ := c.events(channel)
 				got = slices.DeleteFunc(events, func(data string) bool { return !strings.HasPrefix(data, prefix) })
-				if len(got) < want[channel]-own+len(w.nodes) {
-					return fmt.Errorf("it got only %d of %d: %q", len(got), want[channel]-own+len(w.nodes), got)
+				if len(got) < want {
+					return fmt.Errorf("it got only %d of %d: %q", len(got), want, got)
 				}
 				return nil
 			})
-			if len(got) > want[channel]-own+len(w.nodes) {
+			if len(got) > want {
 				w.t.Errorf("client %s got more than was published in %s: %q", c.name, channel, got)
 			}
-			// Of the orders that clients saw, each lacks what that client said.
-			for _, other := range slices.Sorted(maps.Keys(said[channel])) {
-				_ = other
+			if first == nil {
+				first = got
+				continue
 			}
-			common := slices.DeleteFunc(slices.Clone(got), func(data string) bool { return said[channel][data] != "" })
-			if before, ok := order[channel]; ok && !slices.Equal(before, common) {
-				w.t.Errorf("in %s client %s got the order %q, another one %q", channel, c.name, common, before)
+			// Each lacks what it said itself.
+			said := func(data string) bool { return data == prefix+c.name || data == prefix+members[0].name }
+			a, b := slices.DeleteFunc(slices.Clone(first), said), slices.DeleteFunc(got, said)
+			if !slices.Equal(a, b) {
+				w.t.Errorf("in %s client %s got %q, client %s %q", channel, members[0].name, a, c.name, b)
 			}
-			order[channel] = common
 		}
 	}
 }
@@ -376,8 +367,10 @@ func (w *world) once(c *client) {
 				w.t.Errorf("client %s, in %s from %.2fs on, never got %s, which node %s had answered for", c.name, channel, since.Sub(w.began).Seconds(), p.data, p.node.name)
 			}
 		}
-		if len(c.errors) > 0 {
-			w.t.Errorf("client %s: %q", c.name, c.errors)
-		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.errors) > 0 {
+		w.t.Errorf("client %s: %q", c.name, c.errors)
 	}
 }

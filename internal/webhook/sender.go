@@ -125,6 +125,10 @@ func (s *Sender) departed(e event) {
 	if s.closed {
 		return
 	}
+	// Who tells once more what isn't done may tell it of one that is held still.
+	if again, is := s.held.undo(e.Channel, e.UserID); is {
+		s.settle(again.receipt)
+	}
 	if s.held.len() == maxHeld {
 		s.tell(s.held.pop())
 	}

@@ -71,6 +71,26 @@ func TestTelling(t *testing.T) {
 	})
 }
 
+func TestADepartureToldTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		o, _, _ := options(n)
+		s, r := mustNew(t, o), &receipts{}
+		r.telling(s, "1").Vacated("c")
+		r.telling(s, "1-again").Vacated("c")
+		r.expect(t, "while it is held back", "1")
+		r.telling(s, "2").Occupied("c")
+		r.expect(t, "after the return", "1-again", "2")
+		time.Sleep(time.Minute)
+		for _, told := range n.events(t, "hook.example") {
+			if told != "channel_occupied private-later" { // by receipts
+				t.Errorf("told %s", told)
+			}
+		}
+		mustShutdown(t, s)
+	})
+}
+
 // trial is a sender with two hooks: one hears of all that begins with p, the other
 // of presence channels, and takes nothing before works is closed.
 type trial struct {

@@ -17,7 +17,7 @@ func (p *partition) setDown(why error) {
 		p.log.Warn("the cluster's Redis is out of reach; clients are served by what this node knows", "err", why)
 	}
 	p.why = why
-	if errors.Is(why, errGone) {
+	if lost, ok := errors.AsType[gone](why); ok && string(lost) == p.generation {
 		p.generation, p.registered, p.version, p.number = newGeneration(), false, 0, 0
 		p.metrics.rejoins.Inc()
 	}

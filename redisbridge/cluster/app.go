@@ -280,8 +280,12 @@ func (a *app) Leave(ctx context.Context) error {
 	return err
 }
 
-// notSent tells errors after which Redis cannot have got anything.
-func notSent(err error) bool {
+// notSent tells errors after which Redis cannot have got anything. A Cluster's
+// client may have sent it to another node before.
+func notSent(client redis.UniversalClient, err error) bool {
+	if _, sendsAgain := client.(*redis.ClusterClient); sendsAgain {
+		return false
+	}
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
 }

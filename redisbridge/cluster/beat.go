@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 )
 
 // beat is what a node hears when it renews its lease.
 type beat struct {
+	generation string
 	keeper     bool
 	lapsed     bool  // the lease had run out
 	version    int64 // of the ledger
@@ -60,7 +62,7 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	case err != nil:
 		return beat{}, err
 	case len(reply) == 1:
-		return beat{}, errGone
+		return beat{}, gone(generation)
 	case len(reply) < 8:
 		return beat{}, errors.New("the lease's script gave an answer that cannot be read; do all nodes run the same version?")
 	}
@@ -69,7 +71,7 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	version, _ := reply[3].(int64)
 	nodes, _ := reply[5].(int64)
 	return beat{
-		keeper: isKeeper == 1, lapsed: lapsed == 1, version: version, expected: expected,
+		generation: generation, keeper: isKeeper == 1, lapsed: lapsed == 1, version: version, expected: expected,
 		checkpoint: textOf(reply, 4), nodes: nodes, expired: textsOf(reply[6]), unfinished: textsOf(reply[7]),
 	}, nil
 }
@@ -83,15 +85,30 @@ func textsOf(reply any) (texts []string) {
 }
 
 // beats renews the lease until ctx ends, or ends it with the reason why it can't.
+// What the keeper does can take longer than a lease, so it is done meanwhile.
 func (p *partition) beats(ctx context.Context, cancel context.CancelCauseFunc, b beat) {
 	ticker := time.NewTicker(intervalOf(p.options))
 	defer ticker.Stop()
+	work := make(chan func(), 1)
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		for do := range work {
+			do()
+		}
+	})
+	defer keeping.Wait()
+	defer close(work)
 	steady := time.Now() // since when the lease has held without a break
 	for {
 		if b.lapsed {
 			steady = time.Now()
 		}
-		p.heard(ctx, b, time.Since(steady) >= p.options.Lease)
+		p.heard(b)
+		heard, held := b, time.Since(steady) >= p.options.Lease
+		select {
+		case work <- func() { p.keepLater(ctx, heard, held) }:
+		default: // the keeper is at work still, and hears of the next beat
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -106,22 +123,28 @@ func (p *partition) beats(ctx context.Context, cancel context.CancelCauseFunc, b
 	}
 }
 
-// heard acts on a beat. steady: that others' leases ran out is their doing, not
-// that of a Redis which was away for all.
-func (p *partition) heard(ctx context.Context, b beat, steady bool) {
+// heard acts on a beat.
+func (p *partition) heard(b beat) {
 	p.metrics.nodes.Set(float64(b.nodes))
-	if b.version < b.expected {
-		p.mu.Lock()
-		p.log.Warn("Redis has lost declarations of this node; all are made anew", "known", b.version, "expected", b.expected)
-		p.version = b.version
-		p.declareAll()
-		p.mu.Unlock()
-		time.AfterFunc(settleTime, func() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.resyncAll()
-		})
+	if b.version >= b.expected {
+		return
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log.Warn("Redis has lost declarations of this node; all are made anew", "known", b.version, "expected", b.expected)
+	p.version = b.version
+	p.declareAll()
+	time.AfterFunc(settleTime, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.resyncAll()
+	})
+}
+
+// keepLater acts on a beat as the keeper, or as who no longer has to remember what
+// the keeper has kept. steady: that others' leases ran out is their doing, not that
+// of a Redis which was away for all.
+func (p *partition) keepLater(ctx context.Context, b beat, steady bool) {
 	p.forgetKept(b.checkpoint)
 	if err := p.keep(ctx, b, steady); err != nil && ctx.Err() == nil {
 		p.log.Warn("what the keeper of the log does could not be done, and is tried again", "err", err)

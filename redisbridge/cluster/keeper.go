@@ -3,7 +3,10 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -17,8 +20,9 @@ import (
 
 // keeper is the node's work while it keeps a log: it tells webhooks what happens.
 type keeper struct {
-	hooks     channels.Hooks // nil: there are none
-	partition string         // its number, which makes ids of several logs differ
+	generation string         // of the node, when it became that
+	hooks      channels.Hooks // nil: there are none
+	partition  string         // its number, which makes ids of several logs differ
 	// told is up to where webhooks were told, or have been given up. Those in open
 	// came after it. Both are guarded by the partition's turn.
 	told position
@@ -38,7 +42,11 @@ func (k *keeper) tell(e *entry) {
 		return
 	}
 	r := &receipt{id: e.id}
-	k.open = append(k.open, r)
+	defer func() {
+		if !r.done.Load() { // by then most are that nobody takes, or has room for
+			k.open = append(k.open, r)
+		}
+	}()
 	to := k.hooks.Telling(e.id.String()+"-"+k.partition, func() { r.done.Store(true) })
 	switch e.kind {
 	case typeEvent:
@@ -88,45 +96,48 @@ func (k *keeper) checkpoint(at position) position {
 
 // keep does what the keeper does, if the node is that.
 func (p *partition) keep(ctx context.Context, b beat, steady bool) error {
-	p.turn.Lock()
-	is := p.keeper != nil
-	if is && !b.keeper {
-		p.keeper = nil
+	is := p.stays(b)
+	if !b.keeper {
+		return nil
 	}
-	p.turn.Unlock()
-	switch {
-	case !b.keeper && is:
-		p.metrics.kept.Dec()
-	case b.keeper && !is:
-		if err := p.succeed(ctx); err != nil {
+	if !is {
+		if err := p.succeed(ctx, b.generation); err != nil {
 			return err
 		}
 		p.metrics.kept.Inc()
 	}
-	if !b.keeper {
-		return nil
-	}
-	if err := p.save(ctx); err != nil {
-		return err
-	}
+	failed := p.save(ctx)
 	dead := b.unfinished
 	if steady {
 		dead = append(dead, b.expired...)
 	}
 	for _, generation := range dead {
 		if err := p.cleanUp(ctx, generation, false); err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 	}
-	return nil
+	return failed
+}
+
+// stays reports whether the node was the keeper before a beat, and still is. If it
+// isn't any more, or wasn't all the time, others may have told webhooks.
+func (p *partition) stays(b beat) bool {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if p.keeper != nil && (!b.keeper || p.keeper.generation != b.generation) {
+		p.keeper = nil
+		p.metrics.kept.Dec()
+	}
+	return p.keeper != nil
 }
 
 // succeed makes the node the keeper, who tells webhooks what the last one didn't.
-func (p *partition) succeed(ctx context.Context) error {
-	k := &keeper{hooks: p.node.Hooks, partition: strconv.Itoa(p.index)}
+func (p *partition) succeed(ctx context.Context, generation string) error {
+	k := &keeper{generation: generation, hooks: p.node.Hooks, partition: strconv.Itoa(p.index)}
 	p.turn.Lock()
-	defer p.turn.Unlock()
-	k.told = p.at
+	at := p.at
+	p.turn.Unlock()
+	k.told = at
 	if k.hooks != nil {
 		id, err := p.client.Get(ctx, p.keys.hooks).Result()
 		if err != nil && err != redis.Nil {
@@ -136,10 +147,28 @@ func (p *partition) succeed(ctx context.Context) error {
 			k.told = told
 		}
 	}
-	for from := k.told; from.before(p.at); {
-		messages, err := p.client.XRangeN(ctx, p.keys.log, "("+from.String(), p.at.String(), readCount).Result()
+	// That may be a lot, and clients' events don't wait for it, but for what has
+	// been read meanwhile.
+	from, err := p.tellAgain(ctx, k, k.told, at)
+	if err != nil {
+		return err
+	}
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if _, err := p.tellAgain(ctx, k, from, p.at); err != nil {
+		return err
+	}
+	p.keeper = k
+	return nil
+}
+
+// tellAgain lets webhooks know of what the log holds between two positions, and
+// gives the one up to where.
+func (p *partition) tellAgain(ctx context.Context, k *keeper, from, to position) (position, error) {
+	for k.hooks != nil && from.before(to) {
+		messages, err := p.client.XRangeN(ctx, p.keys.log, "("+from.String(), to.String(), readCount).Result()
 		if err != nil {
-			return err
+			return from, err
 		}
 		for _, m := range messages {
 			fields := make([]any, 0, 2*len(m.Values))
@@ -147,42 +176,50 @@ func (p *partition) succeed(ctx context.Context) error {
 				fields = append(fields, name, value)
 			}
 			if e, ok := parseEntry(m.ID, fields); ok {
-				from = e.id
 				k.tell(&e)
+				from = e.id
 			}
 		}
 		if len(messages) < readCount {
-			break
+			return to, nil
 		}
 	}
-	p.keeper = k
-	return nil
+	return from, nil
 }
 
-// save notes how far the log has been worked through, and keeps the last events
-// of cache channels that came up to there.
+// maxKeep is about how much of last events goes to Redis at once, in bytes.
+const maxKeep = 1 << 20
+
+// save keeps the last events of cache channels, and then notes how far the log has
+// been worked through, if the node is the keeper.
 func (p *partition) save(ctx context.Context) error {
 	p.turn.Lock()
-	at, kept, told := p.at, make(map[string]position, len(p.kept)), p.at
-	if p.keeper != nil {
-		told = p.keeper.checkpoint(p.at)
+	if p.keeper == nil {
+		p.turn.Unlock()
+		return nil
 	}
-	p.mu.Lock()
-	args := []any{p.generation, at.String(), told.String()}
-	p.mu.Unlock()
-	for channel, id := range p.kept {
-		kept[channel] = id
-		if e, left, ok := p.node.Hub.LastEvent(channel); ok {
-			if text, err := encodeKept(&e, left); err == nil { // or it isn't JSON
-				args = append(args, channel, left.Milliseconds(), text)
+	at, told, kept := p.at.String(), p.keeper.checkpoint(p.at).String(), maps.Clone(p.kept)
+	p.turn.Unlock()
+	var events []any
+	size := 0
+	for channel := range kept {
+		e, left, ok := p.node.Hub.LastEvent(channel)
+		if !ok {
+			continue
+		}
+		text, err := encodeKept(&e, left)
+		if err != nil {
+			continue // its data isn't JSON
+		}
+		events = append(events, channel, left.Milliseconds(), text)
+		if size += len(text); size > maxKeep {
+			if is, err := p.keepEvents(ctx, "", "", events); err != nil || !is {
+				return err
 			}
+			events, size = nil, 0
 		}
 	}
-	p.turn.Unlock()
-
-	k := &p.keys
-	is, err := keepScript.Run(ctx, p.client, []string{k.cache, k.cached, k.position, k.hooks, k.keeper}, args...).Int()
-	if err != nil || is == 0 {
+	if is, err := p.keepEvents(ctx, at, told, events); err != nil || !is {
 		return err
 	}
 	p.turn.Lock()
@@ -193,6 +230,16 @@ func (p *partition) save(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// keepEvents reports whether the node is the keeper still.
+func (p *partition) keepEvents(ctx context.Context, at, told string, events []any) (bool, error) {
+	p.mu.Lock()
+	args := append([]any{p.generation, at, told}, events...)
+	p.mu.Unlock()
+	k := &p.keys
+	is, err := keepScript.Run(ctx, p.client, []string{k.cache, k.cached, k.position, k.hooks, k.keeper}, args...).Int()
+	return is == 1, err
 }
 
 // forgetKept drops what the keeper has kept.
@@ -224,8 +271,8 @@ func (p *partition) cleanUp(ctx context.Context, generation string, own bool) er
 	if err != nil {
 		return err
 	}
-	for i := 0; i < len(ledger); i += maxChanges {
-		names, args := p.declareArgs(generation, true, ledger[i:min(i+maxChanges, len(ledger))])
+	for changes := range slices.Chunk(ledger, maxChanges) {
+		names, args := p.declareArgs(generation, true, changes)
 		if err := declareScript.Run(ctx, p.client, names, args...).Err(); err != nil {
 			return fmt.Errorf("taking back what a dead node had declared: %w", err)
 		}
@@ -267,6 +314,8 @@ func (p *partition) ledgerOf(ctx context.Context, generation string) ([]change, 
 			}
 			if isMember {
 				c.leave = append(c.leave, user)
+			} else {
+				c.subscribers, _ = strconv.Atoi(pairs[i+1])
 			}
 		}
 		if cursor = next; cursor == 0 {
@@ -275,6 +324,12 @@ func (p *partition) ledgerOf(ctx context.Context, generation string) ([]change, 
 	}
 	changes := make([]change, 0, len(byName))
 	for _, c := range byName {
+		for len(c.leave) > maxMembers { // a part, and subscribers as they are
+			part := *c
+			part.leave, c.leave = c.leave[:maxMembers], c.leave[maxMembers:]
+			changes = append(changes, part)
+		}
+		c.subscribers = 0
 		changes = append(changes, *c)
 	}
 	return changes, nil

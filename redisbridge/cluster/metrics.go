@@ -26,6 +26,7 @@ type metrics struct {
 	rewinds      prometheus.Counter
 	repeated     prometheus.Counter
 	badSockets   prometheus.Counter
+	overflows    prometheus.Counter
 	declarations prometheus.Counter
 	outages      prometheus.Counter
 	rejoins      prometheus.Counter
@@ -55,6 +56,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		rewinds:      counter("broadcastd_log_rewinds_total", "Times that a Redis lacked entries that this node had read."),
 		repeated:     counter("broadcastd_log_repeats_total", "Entries added once more because a Redis had lost them."),
 		badSockets:   counter("broadcastd_log_bad_sockets_total", "Events of the log whose socket to exclude is none; they reach everyone."),
+		overflows:    counter("broadcastd_log_overflows_total", "Client events and webhook notices lost because too much waited for a slow Redis."),
 		declarations: counter("broadcastd_cluster_declarations_total", "Declarations of who is in a channel here."),
 		outages:      counter("broadcastd_cluster_outages_total", "Times that the cluster's Redis went out of reach."),
 		rejoins:      counter("broadcastd_cluster_rejoins_total", "Times that this node's lease had run out, or was forgotten, and all was declared anew."),

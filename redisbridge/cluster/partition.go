@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type partition struct {
 	refused time.Time           // when an entry was that
 
 	// owned by run
+	count    int       // how many entries are read at once
 	failure  string    // why Redis couldn't be used, as it was reported
 	reported time.Time // when
 
@@ -51,19 +53,19 @@ type partition struct {
 	since      time.Time // since when up is what it is
 	why        error     // why it isn't up
 	lost       time.Time // when entries were missed, or may have been
+	sessions   int       // how many there were, and the number of the present one
 	generation string
-	registered bool // the generation has had a lease
-	version    int64
+	registered bool  // the generation has had a lease
+	version    int64 // of its ledger
+	anew       bool  // the next session is to declare everything
 	channels   map[string]*holding
 	operations []operation
+	waiting    int // about the memory of the entries among them, bytes
 	late       []*holding
 	number     uint64 // of the last entry that this node added
 	sent       sent
-	// looks counts those that are under way. Meanwhile userChanges is what the log
-	// says of users, by their names in keys.channels.
-	looks       int
-	userChanges map[string]userChange
-	fail        context.CancelCauseFunc // ends the session; nil: there is none
+	flight     chan struct{}           // closed once what was sent to Redis is answered; nil: nothing was
+	fail       context.CancelCauseFunc // ends the session; nil: there is none
 
 	wake chan struct{}
 }
@@ -93,12 +95,6 @@ type look struct {
 	local func() []bool // what this node knows
 }
 
-// userChange is the last entry of the log that tells of a user.
-type userChange struct {
-	id     position
-	online bool
-}
-
 // result is what Redis answered, to be acted on when the log has been read up to
 // a position.
 type result struct {
@@ -112,9 +108,9 @@ func newPartition(c *Cluster, node channels.Node, index int) *partition {
 	return &partition{
 		ending: ending, end: end, ended: make(chan struct{}),
 		node: node, index: index, keys: k, client: c.client, options: o, metrics: c.metrics, started: c.started,
-		tried: make(chan struct{}),
-		log:   o.Log.With("app", node.App, "log", k.log),
-		seen:  make(map[string]*seen), kept: make(map[string]position),
+		tried: make(chan struct{}), count: readCount,
+		log:  o.Log.With("app", node.App, "log", k.log),
+		seen: make(map[string]*seen), kept: make(map[string]position),
 		generation: newGeneration(), channels: make(map[string]*holding),
 		since: time.Now(), why: errNotYet, wake: make(chan struct{}, 1),
 	}
@@ -144,10 +140,26 @@ func (p *partition) tell(done func(error), fields ...any) {
 	p.enqueue(&addition{fields: fields, size: 256, done: done})
 }
 
+// maxWaiting bounds what may wait for a Redis that is too slow, in bytes.
+const maxWaiting = 64 << 20
+
+// enqueue queues an entry. If too much waits already, it is as if Redis were away,
+// but that a client event is lost.
 func (p *partition) enqueue(a *addition) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.queue(operation{add: a})
+	room := p.waiting+a.size <= maxWaiting
+	if room {
+		p.waiting += a.size
+		p.queue(operation{add: a})
+	}
+	p.mu.Unlock()
+	switch {
+	case room:
+	case a.done != nil:
+		a.done(away(errors.New("it is too slow, and too much waits for it")))
+	default:
+		p.metrics.overflows.Inc()
+	}
 }
 
 // state tells whether the partition is up, since when, and why not.

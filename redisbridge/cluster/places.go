@@ -31,6 +31,8 @@ type holding struct {
 
 	counted position // of the last count in the log
 	count   int
+	// uncounted: somebody came whom no count may have been told.
+	uncounted bool
 }
 
 // memberChange is an entry of the log: a member came, or left.
@@ -157,6 +159,7 @@ type change struct {
 	come        []*protocol.Member
 	leave       []string
 	wantRoster  bool
+	wantCount   bool
 	waiting     []*place
 }
 
@@ -164,8 +167,8 @@ type change struct {
 func (p *partition) declaration(h *holding) change {
 	h.queued, h.late = false, false
 	h.asked++
-	c := change{channel: h, subscribers: h.subscribers, waiting: h.waiting}
-	h.waiting = nil
+	c := change{channel: h, subscribers: h.subscribers, waiting: h.waiting, wantCount: h.uncounted || len(h.waiting) > 0}
+	h.waiting, h.uncounted = nil, false
 	for _, id := range h.changed {
 		u := h.users[id]
 		if u == nil {
@@ -194,7 +197,7 @@ func (p *partition) declaration(h *holding) change {
 // done notes that a declaration has reached Redis. It needs p.mu.
 func (p *partition) done(c *change) {
 	h := c.channel
-	h.answered()
+	h.asked--
 	h.declared = c.subscribers
 	for _, id := range c.leave {
 		if u := h.users[id]; u != nil && u.connections == 0 && u.declared == no {
@@ -202,13 +205,6 @@ func (p *partition) done(c *change) {
 		}
 	}
 	p.forget(h)
-}
-
-// answered ends a declaration. It needs p.mu.
-func (h *holding) answered() {
-	if h.asked--; h.asked == 0 {
-		h.heard = nil
-	}
 }
 
 // forget drops a channel that nobody here is in, and of which no declaration is
@@ -223,13 +219,14 @@ func (p *partition) forget(h *holding) {
 // is given back to the caller. It needs p.mu.
 func (p *partition) undo(c *change) []*place {
 	h := c.channel
-	h.answered()
+	h.asked--
 	for _, m := range c.come {
 		p.unsure(h, m.UserID)
 	}
 	for _, id := range c.leave {
 		p.unsure(h, id)
 	}
+	h.uncounted = h.uncounted || c.wantCount
 	h.resync = h.resync || c.wantRoster
 	p.later(h)
 	return c.waiting

@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// readCount is how many entries are read at once. The log is longer, so
-	// that whoever gets fewer has missed none.
+	// readCount is how many entries are read at once, or fewer if they are so large
+	// that they take too long. The log is longer, so that whoever gets fewer has
+	// missed none.
 	readCount = 512
 	// readTurn is how many of them are acted on before others have their turn.
 	readTurn  = 64
@@ -31,19 +32,25 @@ func (p *partition) read(ctx context.Context) error {
 		p.turn.Lock()
 		at := p.at
 		p.turn.Unlock()
+		count := p.count
 		entries, err := p.next(ctx, at)
 		if errors.Is(err, redis.Nil) {
 			continue
 		}
 		if err != nil {
+			p.count = max(1, p.count/2)
 			return err
 		}
-		if check || len(entries) == readCount {
+		p.count = min(2*p.count, readCount)
+		if check || len(entries) == count {
 			if err := p.checkGap(ctx, at, entries); err != nil {
 				return err
 			}
 		}
 		check = false
+		// Positions of what Redis is being asked can be among the entries: its answers
+		// are heard first, so that each is acted on in its place.
+		p.awaitAnswers()
 		for len(entries) > 0 {
 			n := min(len(entries), readTurn)
 			p.turn.Lock()
@@ -61,7 +68,7 @@ func (p *partition) read(ctx context.Context) error {
 func (p *partition) next(ctx context.Context, at position) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, blockTime+answerTime)
 	defer cancel()
-	cmd := redis.NewSliceCmd(ctx, "XREAD", "COUNT", readCount, "BLOCK", blockTime.Milliseconds(), "STREAMS", p.keys.log, at.String())
+	cmd := redis.NewSliceCmd(ctx, "XREAD", "COUNT", p.count, "BLOCK", blockTime.Milliseconds(), "STREAMS", p.keys.log, at.String())
 	cmd.SetFirstKeyPos(6)
 	_ = p.client.Process(ctx, cmd) // the command has the error
 	reply, err := cmd.Result()
@@ -135,15 +142,15 @@ func (p *partition) applyKind(e *entry) entryResult {
 	}
 	switch e.kind {
 	case typeMemberAdded:
-		p.member(e.channel, memberChange{e.id, e.user, memberOf(e.user, e.info)})
+		p.memberAdded(e)
 	case typeMemberRemoved:
-		p.member(e.channel, memberChange{e.id, e.user, nil})
+		p.memberRemoved(e)
 	case typeCount:
 		if n, err := strconv.Atoi(e.n); err == nil {
-			p.counted(e, n)
+			p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
 		}
 	case typeOnline, typeOffline:
-		p.setOnline(e)
+		p.node.Users.SetOnline(e.user, e.kind == typeOnline)
 	case typeTerminate:
 		p.node.Terminate(e.user)
 	case typeOccupied, typeVacated, typeCacheMiss: // for webhooks
@@ -202,43 +209,25 @@ func (p *partition) refuse(e *entry, err error) {
 		"entry", e.id.String(), "channel", fmt.Sprintf("%.60q", e.channel), "err", err)
 }
 
-// counted tells a channel's subscribers how many they are.
-func (p *partition) counted(e *entry, n int) {
+// memberAdded needs p.turn.
+func (p *partition) memberAdded(e *entry) {
+	m := memberOf(e.user, e.info)
 	p.mu.Lock()
-	if h := p.channels[e.channel]; h != nil {
-		h.counted, h.count = e.id, n
-	}
+	h := p.channels[e.channel]
+	tell := h != nil && h.roster != nil && !h.roster.Has(e.user) && h.roster.Add(m)
 	p.mu.Unlock()
-	p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
-}
-
-// member acts on what the log tells of a presence channel.
-func (p *partition) member(channel string, c memberChange) {
-	p.mu.Lock()
-	h := p.channels[channel]
-	if h != nil && h.asked > 0 {
-		h.heard = append(h.heard, c)
-	}
-	tell := h != nil && h.roster != nil && h.change(c)
-	p.mu.Unlock()
-	switch {
-	case tell && c.came != nil:
-		p.broadcast(channel, channels.MemberAdded(channel, c.came))
-	case tell:
-		p.broadcast(channel, channels.MemberRemoved(channel, c.user))
+	if tell {
+		p.broadcast(e.channel, channels.MemberAdded(e.channel, m))
 	}
 }
 
-// setOnline acts on what the log tells of a user.
-func (p *partition) setOnline(e *entry) {
-	online := e.kind == typeOnline
+// memberRemoved needs p.turn.
+func (p *partition) memberRemoved(e *entry) {
 	p.mu.Lock()
-	if p.looks > 0 {
-		if p.userChanges == nil {
-			p.userChanges = make(map[string]userChange)
-		}
-		p.userChanges[userName(e.user)] = userChange{e.id, online}
-	}
+	h := p.channels[e.channel]
+	tell := h != nil && h.roster != nil && h.roster.Has(e.user) && h.roster.Remove(e.user)
 	p.mu.Unlock()
-	p.node.Users.SetOnline(e.user, online)
+	if tell {
+		p.broadcast(e.channel, channels.MemberRemoved(e.channel, e.user))
+	}
 }

@@ -2,8 +2,13 @@ package cluster
 
 import (
 	"errors"
+	"log/slog"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	goredis "github.com/redis/go-redis/v9"
+
+	"broadcastd/channels"
 	"broadcastd/protocol"
 )
 
@@ -88,4 +93,84 @@ func TestWhatARedisHadLostComesBehindWhatFollowed(t *testing.T) {
 	if n := len(b.terminated); n != 1 {
 		t.Errorf("a user was told to go %d times", n)
 	}
+}
+
+func TestWhatWasCutOffIsNotAddedOnceMore(t *testing.T) {
+	a := startNode(t, startRedis(t).URL(), nodeOptions{logLength: 1})
+	for range 3 {
+		must(t, a.publish("jobs", "e", "x", 0))
+	}
+	p := a.cluster.partitions[0]
+	must(t, p.client.XTrimMaxLen(t.Context(), p.keys.log, 1).Err())
+	must(t, p.repeat(t.Context()))
+	if n, err := p.client.XLen(t.Context(), p.keys.log).Result(); err != nil || n != 1 {
+		t.Errorf("the log has %d entries, %v", n, err)
+	}
+}
+
+func TestAFlushIsBounded(t *testing.T) {
+	p := newPartition(&Cluster{options: Options{Log: slog.New(slog.DiscardHandler)}}, channels.Node{}, 0)
+	for range 5 {
+		p.add(&protocol.Event{Data: make([]byte, maxFlush/2)}, nil)
+	}
+	for _, want := range []int{2, 2, 1, 0} {
+		if _, operations := p.take(); len(operations) != want {
+			t.Errorf("%d events are sent at once, want %d", len(operations), want)
+		}
+	}
+}
+
+func TestWhatAnEmptiedRedisHasLostIsAddedOnceMore(t *testing.T) {
+	redis := startRedis(t)
+	a := startNode(t, redis.URL(), nodeOptions{})
+	b := startNode(t, redis.URL(), nodeOptions{})
+	c := b.client()
+	must(t, c.join("jobs", ""))
+	p := b.cluster.partitions[0]
+	p.turn.Lock() // b doesn't come to read
+	must(t, a.publish("jobs", "kept and lost", "x", 0))
+	redis.Kill()
+	redis.Restart()
+	must(t, redis.Client().XAdd(t.Context(), &goredis.XAddArgs{ // so that the log begins later
+		Stream: p.keys.log, Values: []any{"channel", "jobs", "event", "other", "data", "1"},
+	}).Err())
+	p.turn.Unlock()
+	eventually(t, "the event that its Redis has lost", c.hears("kept and lost"))
+	if n := c.count("kept and lost"); n != 1 {
+		t.Errorf("it came %d times", n)
+	}
+}
+
+func TestTooMuchWaits(t *testing.T) {
+	p := newPartition(&Cluster{options: Options{Log: slog.New(slog.DiscardHandler)}}, channels.Node{}, 0)
+	reg := prometheus.NewRegistry()
+	m, err := newMetrics(reg)
+	must(t, err)
+	p.metrics = m
+	large := &protocol.Event{Data: make([]byte, maxWaiting/2)}
+	answers := make(chan error, 2)
+	for range 2 {
+		p.add(large, func(err error) { answers <- err })
+	}
+	if err := <-answers; !errors.Is(err, channels.ErrAway) || len(answers) > 0 {
+		t.Errorf("of two events the one that has no room is answered %v", err)
+	}
+	p.take()
+	p.whisper(large)
+	if p.whisper(large); len(p.operations) != 1 || counterOf(t, reg, "broadcastd_log_overflows_total") != 1 {
+		t.Errorf("%d whispers wait", len(p.operations))
+	}
+}
+
+func counterOf(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	must(t, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
 }

@@ -92,6 +92,7 @@ func (p *partition) session(ctx context.Context) error {
 	if err := p.repeat(ctx); err != nil {
 		return err
 	}
+	p.stays(b) // or what is read would be told by two
 	fresh := p.begin(cancel, b)
 
 	var beats sync.WaitGroup
@@ -118,18 +119,20 @@ func (p *partition) begin(cancel context.CancelCauseFunc, b beat) (fresh bool) {
 	p.fail = cancel
 	p.log.Info("the cluster's Redis answers", "away", time.Since(p.since).Round(time.Millisecond))
 	p.up, p.since, p.why = true, time.Now(), nil
+	p.sessions++
 	late := p.late
 	p.late = nil
 	for _, h := range late {
 		h.late = false
 		p.touch(h)
 	}
-	if fresh = !p.registered || b.version < p.version; fresh {
-		p.registered = true
+	if fresh = !p.registered || p.anew || b.version < p.version; fresh {
+		p.registered = b.generation == p.generation
 		p.declareAll()
 	} else {
 		p.resyncAll()
 	}
+	p.version, p.anew = b.version, false
 	p.try.Do(func() { close(p.tried) })
 	return fresh
 }
@@ -205,6 +208,15 @@ func (p *partition) repeat(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
+	first, err := p.first(ctx)
+	if err != nil {
+		return err
+	}
+	length, err := p.client.XLen(ctx, p.keys.log).Result()
+	if err != nil {
+		return err
+	}
+	isCut := length >= int64(p.options.LogLength) // and never shorter after that
 	pipe := p.client.Pipeline()
 	found := make([]*redis.XMessageSliceCmd, len(entries))
 	for i := range entries {
@@ -216,10 +228,14 @@ func (p *partition) repeat(ctx context.Context) error {
 	}
 	missing := pipe
 	var lost []sentEntry
+	var kept sent
 	for i := range entries {
-		if len(found[i].Val()) == 0 {
-			lost = append(lost, entries[i])
-			p.xadd(ctx, missing, entries[i].addition)
+		switch e := entries[i]; {
+		case len(found[i].Val()) > 0:
+			kept.add(e.id, e.addition)
+		case !isCut || !e.id.before(first):
+			lost = append(lost, e)
+			p.xadd(ctx, missing, e.addition)
 		}
 	}
 	if len(lost) == 0 {
@@ -231,7 +247,7 @@ func (p *partition) repeat(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sent = sent{}
+	p.sent = kept
 	for i, cmd := range added {
 		if id, ok := parsePosition(cmd.(*redis.StringCmd).Val()); ok {
 			p.sent.add(id, lost[i].addition)

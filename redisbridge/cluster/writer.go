@@ -17,16 +17,27 @@ import (
 const (
 	// answerTime is how long Redis may take for what it does in milliseconds.
 	answerTime = 2 * time.Second
-	// maxChanges bounds a script's work, so that it doesn't keep others waiting.
+	// maxChanges and maxMembers bound a script's work, in channels and in members
+	// that come or leave, so that it doesn't keep others waiting.
 	maxChanges = 200
-	// maxOperations bounds what goes to Redis at once.
+	maxMembers = 1000
+	// maxOperations and maxFlush, bytes of entries, bound what goes to Redis at once,
+	// and has to be answered within answerTime.
 	maxOperations = 2000
+	maxFlush      = 4 << 20
 )
 
 var (
 	errNotYet = errors.New("not connected yet")
 	errGone   = errors.New("the node's lease had run out, and another node cleaned up after it")
+	errLost   = errors.New("Redis has lost declarations of this node")
 )
+
+// gone is errGone of a generation.
+type gone string
+
+func (gone) Error() string        { return errGone.Error() }
+func (gone) Is(target error) bool { return target == errGone }
 
 // write takes what is queued to Redis, in order, all at once that has gathered
 // while the last answer was awaited. It ends with ctx.
@@ -56,7 +67,14 @@ func (p *partition) write(ctx context.Context) {
 func (p *partition) take() (up bool, operations []operation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := min(len(p.operations), maxOperations)
+	n, size := 0, 0
+	for n < len(p.operations) && n < maxOperations && size < maxFlush {
+		if a := p.operations[n].add; a != nil {
+			size += a.size
+		}
+		n++
+	}
+	p.waiting -= size
 	operations = p.operations[:n:n]
 	if p.operations = p.operations[n:]; len(p.operations) == 0 {
 		p.operations = nil
@@ -76,6 +94,7 @@ type step struct {
 // flush sends operations and acts on the answers. Those that failed have been
 // answered without Redis when it returns the first failure.
 func (p *partition) flush(ctx context.Context, operations []operation) error {
+	defer p.fly()()
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	pipe := p.client.Pipeline()
@@ -89,9 +108,7 @@ func (p *partition) flush(ctx context.Context, operations []operation) error {
 		case first.look != nil:
 			steps = append(steps, p.lookStep(ctx, pipe, first.look))
 		default:
-			for n < len(operations) && n < maxChanges && operations[n].channel != nil {
-				n++
-			}
+			n = p.scriptful(operations)
 			steps = append(steps, p.declareStep(ctx, pipe, operations[:n]))
 		}
 		operations = operations[n:]
@@ -114,13 +131,50 @@ func (p *partition) flush(ctx context.Context, operations []operation) error {
 				failure = err
 				p.setDown(err) // before anybody is answered without Redis
 			}
-			if notSent(err) {
+			if notSent(p.client, err) {
 				err = away(err)
 			}
 			s.failed(err)
 		}
 	}
 	return failure
+}
+
+// scriptful is how many declarations, at the beginning of operations, go into one
+// script. A channel is never divided.
+func (p *partition) scriptful(operations []operation) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	members := 0
+	for n < len(operations) && n < maxChanges && members < maxMembers && operations[n].channel != nil {
+		members += len(operations[n].channel.changed)
+		n++
+	}
+	return n
+}
+
+// fly notes that something is sent to Redis; what it returns, that it is answered.
+func (p *partition) fly() (answered func()) {
+	flight := make(chan struct{})
+	p.mu.Lock()
+	p.flight = flight
+	p.mu.Unlock()
+	return func() {
+		p.mu.Lock()
+		p.flight = nil
+		p.mu.Unlock()
+		close(flight)
+	}
+}
+
+// awaitAnswers waits for the answers to what was sent to Redis before.
+func (p *partition) awaitAnswers() {
+	p.mu.Lock()
+	flight := p.flight
+	p.mu.Unlock()
+	if flight != nil {
+		<-flight
+	}
 }
 
 func (p *partition) addStep(ctx context.Context, pipe redis.Pipeliner, a *addition) step {
@@ -163,7 +217,7 @@ func (p *partition) declareStep(ctx context.Context, pipe redis.Pipeliner, opera
 	for _, o := range operations {
 		changes = append(changes, p.declaration(o.channel))
 	}
-	generation := p.generation
+	generation, session := p.generation, p.sessions
 	p.mu.Unlock()
 	p.metrics.declarations.Add(float64(len(changes)))
 	names, args := p.declareArgs(generation, false, changes)
@@ -172,7 +226,7 @@ func (p *partition) declareStep(ctx context.Context, pipe redis.Pipeliner, opera
 		cmd:    cmd,
 		script: cmd,
 		again:  func(ctx context.Context) *redis.Cmd { return declareScript.Eval(ctx, p.client, names, args...) },
-		answer: func() error { return p.declared(cmd, generation, changes) },
+		answer: func() error { return p.declared(cmd, generation, session, changes) },
 		failed: func(error) { p.declareAlone(changes) },
 	}
 }
@@ -189,8 +243,14 @@ func (p *partition) declareArgs(generation string, dead bool, changes []change) 
 			names = append(names, k.members(c.channel.name))
 			key = len(names)
 		}
-		tell := p.node.SubscriptionCount && !kind.IsPresence() && kind != protocol.User && c.channel.name[0] != '~'
-		args = append(args, c.channel.name, c.subscribers, key, flag(c.wantRoster), flag(tell), len(c.come))
+		tell := ""
+		if p.node.SubscriptionCount && !kind.IsPresence() && kind != protocol.User && c.channel.name[0] != '~' {
+			tell = "1"
+			if c.wantCount {
+				tell = "2"
+			}
+		}
+		args = append(args, c.channel.name, c.subscribers, key, flag(c.wantRoster), tell, len(c.come))
 		for _, m := range c.come {
 			args = append(args, m.UserID, []byte(infoOf(m)))
 		}
@@ -209,14 +269,14 @@ func flag(set bool) string {
 	return ""
 }
 
-// declared reads a script's answer.
-func (p *partition) declared(cmd *redis.Cmd, generation string, changes []change) error {
+// declared reads the answer of a script that was sent in a session.
+func (p *partition) declared(cmd *redis.Cmd, generation string, session int, changes []change) error {
 	reply, err := cmd.Slice()
 	if err != nil {
 		return err
 	}
 	if len(reply) == 1 {
-		return errGone
+		return gone(generation)
 	}
 	at, okAt := parsePosition(textOf(reply, 1))
 	version, okVersion := item(reply, 2).(int64)
@@ -224,23 +284,35 @@ func (p *partition) declared(cmd *redis.Cmd, generation string, changes []change
 	if !okAt || !okVersion || !okAnswers || len(answers) != len(changes) {
 		return errors.New("a script's answer cannot be read; do all nodes run the same version?")
 	}
-	p.mu.Lock()
-	if p.generation == generation {
-		p.version = version
+	if !p.counts(version, session) {
+		return errLost
 	}
-	p.mu.Unlock()
-	p.after(at, func() {
+	if !p.after(at, session, func() {
 		for i := range changes {
 			answer, _ := answers[i].([]any)
-			p.enter(&changes[i], at, item(answer, 0), item(answer, 1))
+			p.enter(&changes[i], item(answer, 0), item(answer, 1))
 		}
-	})
+	}) {
+		p.declareAlone(changes)
+	}
 	return nil
 }
 
-// enter acts on a channel's declaration, whose answer is of a position. It needs
-// p.turn.
-func (p *partition) enter(c *change, at position, rosterReply, refusedReply any) {
+// counts notes the ledger's version, and reports whether it is later than the last
+// one of the session. It isn't in a Redis that took over from one that knew more.
+func (p *partition) counts(version int64, session int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sessions != session {
+		return true
+	}
+	p.anew = p.anew || version <= p.version
+	p.version = version
+	return !p.anew
+}
+
+// enter acts on a channel's declaration. It needs p.turn.
+func (p *partition) enter(c *change, rosterReply, refusedReply any) {
 	h := c.channel
 	waiting := c.waiting
 	var tell []protocol.Frame
@@ -262,65 +334,41 @@ func (p *partition) enter(c *change, at position, rosterReply, refusedReply any)
 		}
 	}
 	if pairs, ok := rosterReply.([]any); ok {
-		tell = h.setRoster(pairs, at)
+		tell = h.setRoster(pairs)
 	}
 	p.done(c)
 	var roster []byte
 	if h.roster != nil && len(waiting) > 0 {
 		roster = h.roster.Encode()
 	}
-	count, again := h.count, len(waiting) > 0 && at.before(h.counted) // told before they were there
 	p.mu.Unlock()
 	for _, f := range tell {
 		p.broadcast(h.name, f)
 	}
 	p.answer(refused, nil, channels.ErrFull)
 	p.answer(waiting, roster, nil)
-	if again {
-		p.broadcast(h.name, channels.SubscriptionCount(h.name, count))
-	}
 }
 
-// setRoster makes the roster what Redis said at a position, as pairs of user and
-// "nodes user_info", and what the log has told since. It gives what the subscribers
-// have to be told. It needs p.mu.
-func (h *holding) setRoster(pairs []any, at position) (tell []protocol.Frame) {
+// setRoster makes the roster what Redis says, as pairs of user and "nodes
+// user_info", and gives what the subscribers have to be told. It needs p.mu.
+func (h *holding) setRoster(pairs []any) (tell []protocol.Frame) {
 	before := h.roster
 	h.roster = channels.NewRoster()
 	for i := 0; i+1 < len(pairs); i += 2 {
-		h.roster.Add(memberOf(textOf(pairs, i), afterSpace(textOf(pairs, i+1))))
-	}
-	for _, c := range h.heard {
-		if at.before(c.id) {
-			h.change(c)
+		m := memberOf(textOf(pairs, i), afterSpace(textOf(pairs, i+1)))
+		h.roster.Add(m)
+		if before != nil && !before.Has(m.UserID) {
+			tell = append(tell, channels.MemberAdded(h.name, m))
 		}
 	}
-	if before == nil {
-		return nil
-	}
-	for m := range h.roster.Members() {
-		if !before.Has(m.UserID) {
-			tell = append(tell, channels.MemberAdded(h.name, &m))
-		}
-	}
-	for m := range before.Members() {
-		if !h.roster.Has(m.UserID) {
-			tell = append(tell, channels.MemberRemoved(h.name, m.UserID))
+	if before != nil {
+		for m := range before.Members() {
+			if !h.roster.Has(m.UserID) {
+				tell = append(tell, channels.MemberRemoved(h.name, m.UserID))
+			}
 		}
 	}
 	return tell
-}
-
-// change applies an entry of the log to the roster, and reports whether that is
-// news. It needs p.mu.
-func (h *holding) change(c memberChange) bool {
-	switch is := h.roster.Has(c.user); {
-	case c.came != nil && !is:
-		return h.roster.Add(c.came)
-	case c.came == nil && is:
-		return h.roster.Remove(c.user)
-	}
-	return false
 }
 
 func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look) step {
@@ -330,7 +378,7 @@ func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look)
 		args[i] = name
 	}
 	p.mu.Lock()
-	p.looks++
+	session := p.sessions
 	p.mu.Unlock()
 	cmd := lookScript.EvalSha(ctx, pipe, names, args...)
 	return step{
@@ -348,45 +396,39 @@ func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look)
 			for i := range min(len(online), len(counts)) {
 				online[i] = counts[i] != nil
 			}
-			p.after(at, func() {
-				p.looked(l.names, online, at)
-				l.then(online)
-			})
+			if !p.after(at, session, func() { l.then(online) }) {
+				p.lookAgain(l)
+			}
 			return nil
 		},
-		failed: func(error) {
-			p.looked(nil, nil, position{})
-			p.lookAlone(l)
-		},
-	}
-}
-
-// looked ends a look, and corrects its answer, which is of a position, by what the
-// log has told since.
-func (p *partition) looked(names []string, online []bool, at position) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, name := range names {
-		if c, ok := p.userChanges[name]; ok && at.before(c.id) {
-			online[i] = c.online
-		}
-	}
-	if p.looks--; p.looks == 0 {
-		p.userChanges = nil
+		failed: func(error) { p.lookAlone(l) },
 	}
 }
 
 // after acts once the log has been read up to a position, if need be by whoever
-// reads it.
-func (p *partition) after(at position, act func()) {
+// reads it. It reports false, and doesn't act, if another session than the one of
+// the position has begun: its log may not be the same.
+func (p *partition) after(at position, session int, act func()) bool {
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	up, _, _ := p.state()
-	if up && p.at.before(at) {
+	p.mu.Lock()
+	up, current := p.up, p.sessions == session
+	p.mu.Unlock()
+	switch {
+	case up && !current:
+		return false
+	case up && p.at.before(at):
 		p.results = append(p.results, result{at, act})
-		return
+	default:
+		act()
 	}
-	act()
+	return true
+}
+
+func (p *partition) lookAgain(l *look) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue(operation{look: l})
 }
 
 // settle acts on what waited for the position that the log has been read up to,

@@ -20,6 +20,9 @@ async function expectEvents({ events }, ...expected) {
   assert.deepEqual(events.splice(0), expected);
 }
 
+/** Two events of one join: where there are several nodes, the second is told first. */
+const inTurn = ({ nodes }, ...events) => (nodes.length > 1 ? events.reverse() : events);
+
 // At the same time, since departures are told 3 s late.
 describe('webhooks', { concurrency: true }, () => {
   it('each type of event, signed', async (t) => {
@@ -38,8 +41,9 @@ describe('webhooks', { concurrency: true }, () => {
       { name: 'channel_occupied', ...job },
       { name: 'subscription_count', ...job, subscription_count: 1 },
       { name: 'channel_occupied', ...jobs },
-      { name: 'cache_miss', ...jobs },
-      { name: 'subscription_count', ...jobs, subscription_count: 1 });
+      ...inTurn(daemon,
+        { name: 'cache_miss', ...jobs },
+        { name: 'subscription_count', ...jobs, subscription_count: 1 }));
 
     for (const echo of [bob, bobsPhone]) await subscribed(echo.join('room.5'));
     await subscribed(bob.private('job.42'));
@@ -135,17 +139,25 @@ describe('webhooks', { concurrency: true }, () => {
     assert.match(daemon.log(), /level=INFO msg="webhook works again"/);
   });
 
-  it('at the end everybody has left, and it is told before', async (t) => {
+  it('at the end everybody has left, and it is told', async (t) => {
     const receiver = await startReceiver(t);
     const daemon = await start(t, receiver);
     const echo = openEcho(t, daemon, ANN);
     await subscribed(echo.join('room.5'));
     await grows(receiver.events, 2);
+    receiver.events.length = 0;
     await daemon.stop();
-    assert.deepEqual(receiver.events.slice(2), [
+    const left = [
       { name: 'member_removed', channel: 'presence-room.5', user_id: 'ann@example.com' },
       { name: 'channel_vacated', channel: 'presence-room.5' },
-    ]);
+    ];
+    if (daemon.nodes.length === 1) {
+      assert.deepEqual(receiver.events, left, 'told before the end');
+    } else { // when all nodes end at once, those that start next tell what is left
+      echo.disconnect();
+      await daemon.start();
+      await expectEvents(receiver, ...left);
+    }
   });
 
   it('a receiver that hangs delays only its own, and each app signs for itself', async (t) => {

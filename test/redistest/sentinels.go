@@ -98,6 +98,18 @@ func (s *Server) master() (addr string, err error) {
 	return addr, err
 }
 
+// Replicas are those that run and aren't the master.
+func (s *Sentinels) Replicas() (replicas []*Server) {
+	s.tb.Helper()
+	master := s.Master()
+	for _, server := range s.servers.running() {
+		if server != master {
+			replicas = append(replicas, server)
+		}
+	}
+	return replicas
+}
+
 // KillMaster kills the master and returns it, for Restart.
 func (s *Sentinels) KillMaster() *Server {
 	s.tb.Helper()

@@ -6,8 +6,9 @@
 -- "1" if webhooks want to know; the members a channel may have, 0 for any number;
 -- milliseconds between two counts of a large channel; the number of changes; and
 -- for each change: channel, subscribers, which of KEYS has its members or 0, "1" if
--- the roster is wanted, "1" if its count is to be told, the number of members that
--- came with user and info each, the number of those that left with user each.
+-- the roster is wanted, "1" if a change of its count is to be told or "2" if its count
+-- is in any case, the number of members that came with user and info each, the number
+-- of those that left with user each.
 --
 -- Answers {"gone"} to a node that has no lease; otherwise {"ok", the log's last id,
 -- the ledger's version, {members, refused users} for each change}.
@@ -31,9 +32,21 @@ end
 -- Counts come last, behind the position in the answer: who joins hears of them too.
 local counts = {}
 
+local function tellOf(channel, total)
+  if total > 100 then
+    local now = redis.call('TIME')
+    redis.call('ZADD', due, 'NX', now[1] * 1000 + math.floor(now[2] / 1000) + interval, channel)
+  elseif total > 0 then
+    counts[#counts + 1] = {channel, total}
+  end
+end
+
 local function count(channel, subscribers, tellCount)
   local before = tonumber(redis.call('HGET', ledger, channel) or 0)
   if subscribers == before then
+    if tellCount == '2' then
+      tellOf(channel, tonumber(redis.call('HGET', channels, channel) or 0))
+    end
     return false
   end
   if subscribers > 0 then
@@ -58,11 +71,8 @@ local function count(channel, subscribers, tellCount)
   if first and hooks then
     tell('type', 'occupied', 'channel', channel)
   end
-  if tellCount and total > 100 then
-    local now = redis.call('TIME')
-    redis.call('ZADD', due, 'NX', now[1] * 1000 + math.floor(now[2] / 1000) + interval, channel)
-  elseif tellCount and total > 0 then
-    counts[#counts + 1] = {channel, total}
+  if tellCount ~= '' then
+    tellOf(channel, total)
   end
   return total <= 0
 end
@@ -107,7 +117,7 @@ end
 local answers = {}
 for i = 1, tonumber(take()) do
   local channel, subscribers, key = take(), tonumber(take()), tonumber(take())
-  local wantRoster, tellCount = take() == '1', take() == '1'
+  local wantRoster, tellCount = take() == '1', take()
   local members = KEYS[key]
   local refused = {}
   local vacated = count(channel, subscribers, tellCount)

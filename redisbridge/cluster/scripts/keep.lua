@@ -2,8 +2,8 @@
 -- been worked through.
 --
 -- KEYS: cache, cached, position, hooks, keeper. ARGV: the generation of the node,
--- which must be the keeper; up to where nodes have read; up to where webhooks were
--- told; and for each channel its name, for how many milliseconds its last event is
+-- which must be the keeper; up to where nodes have read, or nothing if more is to
+-- come; up to where webhooks were told; and for each channel its name, for how many milliseconds its last event is
 -- kept, and that event.
 -- Answers 1, or 0 to a node that isn't the keeper.
 local cache, cached, position, hooks, keeper = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -20,6 +20,8 @@ for _, channel in ipairs(redis.call('ZRANGEBYSCORE', cached, '-inf', now, 'LIMIT
   redis.call('HDEL', cache, channel)
   redis.call('ZREM', cached, channel)
 end
-redis.call('SET', position, ARGV[2])
-redis.call('SET', hooks, ARGV[3])
+if ARGV[2] ~= '' then
+  redis.call('SET', position, ARGV[2])
+  redis.call('SET', hooks, ARGV[3])
+end
 return 1

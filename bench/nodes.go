@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -44,11 +45,14 @@ func startNodes(ctx context.Context, binary string, n int, env ...string) (_ *no
 	return c, nil
 }
 
+// stop ends all daemons at the same time, and then Redis.
 func (c *nodes) stop() error {
-	var errs []error
-	for _, d := range c.daemons {
-		errs = append(errs, d.stop())
+	var all sync.WaitGroup
+	errs := make([]error, len(c.daemons))
+	for i, d := range c.daemons {
+		all.Go(func() { errs[i] = d.stop() })
 	}
+	all.Wait()
 	return errors.Join(append(errs, c.redis.stop())...)
 }
 

@@ -14,6 +14,7 @@ import (
 // permissions are the commands that docs/scaling.md says that a node's user of
 // Redis needs.
 func permissions(t *testing.T) []string {
+	t.Helper()
 	doc, err := os.ReadFile("../../docs/scaling.md")
 	must(t, err)
 	_, text, _ := strings.Cut(string(doc), "ACL SETUSER")

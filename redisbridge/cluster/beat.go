@@ -129,7 +129,9 @@ func (p *partition) beats(ctx context.Context, cancel context.CancelCauseFunc, b
 
 // heard acts on a beat.
 func (p *partition) heard(b beat) {
-	p.metrics.nodes.Set(float64(b.nodes))
+	if p.index == 0 {
+		p.metrics.nodes.WithLabelValues(p.node.App).Set(float64(b.nodes))
+	}
 	if b.version >= b.expected {
 		return
 	}

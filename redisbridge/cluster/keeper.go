@@ -164,7 +164,7 @@ func (p *partition) succeed(ctx context.Context, generation string) error {
 	k.told = at
 	if k.hooks != nil {
 		id, err := p.client.Get(ctx, p.keys.hooks).Result()
-		if err != nil && err != redis.Nil {
+		if err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
 		if told, ok := parsePosition(id); ok {

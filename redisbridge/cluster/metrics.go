@@ -19,7 +19,7 @@ const (
 var entryResults = [...]string{entryOK: "ok", entryRepeated: "repeated", entryRefused: "refused", entryUnknown: "unknown"}
 
 type metrics struct {
-	nodes        prometheus.Gauge
+	nodes        *prometheus.GaugeVec
 	kept         prometheus.Gauge
 	entries      [len(entryResults)]prometheus.Counter
 	gaps         prometheus.Counter
@@ -48,9 +48,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	entries := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "broadcastd_log_entries_total", Help: "Entries of the logs that this node read: ok, or why they were not delivered.",
 	}, []string{"result"})
-	all = append(all, entries)
+	nodes := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "broadcastd_cluster_nodes", Help: "Nodes that serve an app, this one too, when Redis last told.",
+	}, []string{"app"})
+	all = append(all, entries, nodes)
 	m := &metrics{
-		nodes:        gauge("broadcastd_cluster_nodes", "Nodes that the cluster has, this one too."),
+		nodes:        nodes,
 		kept:         gauge("broadcastd_cluster_kept_logs", "Logs of which this node is the keeper."),
 		gaps:         counter("broadcastd_log_gaps_total", "Times that a log was cut before this node had read it: events were missed."),
 		rewinds:      counter("broadcastd_log_rewinds_total", "Times that a Redis lacked entries that this node had read."),

@@ -113,10 +113,10 @@ func (p *partition) flush(ctx context.Context, operations []operation) error {
 		}
 		operations = operations[n:]
 	}
-	_, err := pipe.Exec(ctx) // each command has its own
+	_, _ = pipe.Exec(ctx) // each command has its error
 	var failure error
 	for _, s := range steps {
-		err = s.cmd.Err()
+		err := s.cmd.Err()
 		if err != nil && s.script != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
 			again := s.again(ctx)
 			s.script.SetVal(again.Val())
@@ -252,7 +252,7 @@ func (p *partition) declareArgs(generation string, dead bool, changes []change) 
 		}
 		args = append(args, c.channel.name, c.subscribers, key, flag(c.wantRoster), tell, len(c.come))
 		for _, m := range c.come {
-			args = append(args, m.UserID, []byte(infoOf(m)))
+			args = append(args, m.UserID, infoOf(m))
 		}
 		args = append(args, len(c.leave))
 		for _, id := range c.leave {

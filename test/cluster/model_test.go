@@ -132,7 +132,7 @@ func (m model) metrics(nodes []*node) error {
 		}
 		connections += sum(metrics, "broadcastd_connections")
 		subscriptions += sum(metrics, "broadcastd_subscriptions")
-		if known := metrics[`broadcastd_cluster_nodes{app="app-id"}`]; known != float64(len(nodes)) {
+		if known := sum(metrics, "broadcastd_cluster_nodes"); known != float64(len(nodes)) {
 			return fmt.Errorf("node %s knows of %v nodes, not %d", n.name, known, len(nodes))
 		}
 	}

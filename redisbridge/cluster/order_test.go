@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,5 +149,21 @@ func TestGoneOnce(t *testing.T) {
 	p.setDown(gone(before)) // as the writer and the lease find out, each by itself
 	if again := p.generationNow(); after == before || again != after {
 		t.Errorf("generations were %s, %s, %s", before, after, again)
+	}
+}
+
+func TestAnswersAreActedOnInTheirPlaces(t *testing.T) {
+	p := newPartition(&Cluster{options: Options{Log: slog.New(slog.DiscardHandler)}}, channels.Node{}, 0)
+	p.up = true
+	var acted []int
+	for _, n := range []uint64{3, 1, 2, 2} {
+		p.after(position{n, 0}, 0, func() { acted = append(acted, int(n)) })
+	}
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	p.at = position{2, 0}
+	p.settle(false)
+	if !slices.Equal(acted, []int{1, 2, 2}) || len(p.results) != 1 {
+		t.Errorf("acted on %v, and %d wait", acted, len(p.results))
 	}
 }

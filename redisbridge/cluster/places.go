@@ -24,22 +24,10 @@ type holding struct {
 	roster *channels.Roster
 	resync bool // the roster may be wrong, and is to be asked for
 
-	// asked counts declarations that are under way. Meanwhile heard is what the log
-	// says of members, since it may have been read on when an older answer comes.
-	asked int
-	heard []memberChange
+	asked int // counts declarations that are under way
 
-	counted position // of the last count in the log
-	count   int
 	// uncounted: somebody came whom no count may have been told.
 	uncounted bool
-}
-
-// memberChange is an entry of the log: a member came, or left.
-type memberChange struct {
-	id   position
-	user string
-	came *protocol.Member // nil: left
 }
 
 // userHere is a member of a presence channel with connections to this node.

@@ -418,7 +418,15 @@ func (p *partition) after(at position, session int, act func()) bool {
 	case up && !current:
 		return false
 	case up && p.at.before(at):
-		p.results = append(p.results, result{at, act})
+		// A script that Redis didn't know was asked for once more, and its answer is
+		// behind those of the same flush that come after it.
+		i, _ := slices.BinarySearchFunc(p.results, at, func(r result, at position) int {
+			if at.before(r.at) {
+				return 1
+			}
+			return -1
+		})
+		p.results = slices.Insert(p.results, i, result{at, act})
 	default:
 		act()
 	}

@@ -148,7 +148,7 @@ func (c *client) hear(conn *websocket.Conn, text []byte) {
 			c.subscribe(channel)
 		}
 	case "pusher:ping":
-		c.send("pusher:pong", "", map[string]any{})
+		_ = c.send("pusher:pong", "", map[string]any{})
 	case "pusher:signin_success":
 		c.signedIn = true
 	case "pusher:error":
@@ -212,7 +212,7 @@ func (c *client) leave(channel string) {
 		delete(c.want, channel)
 		delete(c.joined, channel)
 		if c.conn != nil {
-			c.send("pusher:unsubscribe", "", map[string]any{"channel": channel})
+			_ = c.send("pusher:unsubscribe", "", map[string]any{"channel": channel})
 		}
 	}
 }
@@ -232,7 +232,7 @@ func (c *client) signIn() {
 	if err != nil {
 		panic(err)
 	}
-	c.send("pusher:signin", "", map[string]any{
+	_ = c.send("pusher:signin", "", map[string]any{
 		"auth": auth.SignUser(key, secret, c.socketID, string(data)), "user_data": string(data),
 	})
 }
@@ -248,10 +248,11 @@ func (c *client) subscribe(channel string) {
 	if kind.NeedsAuth() {
 		d["auth"] = auth.SignChannel(key, secret, c.socketID, channel, member)
 	}
-	c.send("pusher:subscribe", "", d)
+	_ = c.send("pusher:subscribe", "", d)
 }
 
-// send needs c.mu. What can't be sent is lost with the connection.
+// send needs c.mu. What the protocol wants and can't be sent is lost with the
+// connection, and sent on the next one.
 func (c *client) send(event, channel string, data any) error {
 	m := map[string]any{"event": event, "data": data}
 	if channel != "" {

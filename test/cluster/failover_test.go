@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -163,9 +164,7 @@ func failOver(t *testing.T, o nodeOptions, kill func() *redistest.Server) (told 
 	accepted := map[string]string{}
 	for _, l := range loads {
 		l.end()
-		for data, channel := range l.accepted {
-			accepted[data] = channel
-		}
+		maps.Copy(accepted, l.accepted)
 		t.Logf("node %s: %d of %d events refused, within %s, the last %s after the master was killed",
 			l.node.name, l.refused, l.sent, l.last.Sub(l.first).Round(time.Millisecond), l.last.Sub(killed).Round(time.Millisecond))
 	}

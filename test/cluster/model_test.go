@@ -157,11 +157,19 @@ func (m model) redis(ctx context.Context, client *redis.Client, partitions, node
 		if err != nil {
 			return err
 		}
-		if infos, err := client.HLen(ctx, tag+"info").Result(); err != nil || len(generations) != nodes || int(infos) != nodes {
-			return fmt.Errorf("partition %d has %d leases and %d infos, not %d, err %v", i, len(generations), infos, nodes, err)
+		infos, err := client.HLen(ctx, tag+"info").Result()
+		if err != nil {
+			return err
 		}
-		if dead, err := client.SMembers(ctx, tag+"dead").Result(); err != nil || len(dead) > 0 {
-			return fmt.Errorf("partition %d has not cleaned up after %v, err %v", i, dead, err)
+		if len(generations) != nodes || int(infos) != nodes {
+			return fmt.Errorf("partition %d has %d leases and %d infos, not %d", i, len(generations), infos, nodes)
+		}
+		dead, err := client.SMembers(ctx, tag+"dead").Result()
+		if err != nil {
+			return err
+		}
+		if len(dead) > 0 {
+			return fmt.Errorf("partition %d has not cleaned up after %v", i, dead)
 		}
 		for _, g := range generations {
 			alive[tag+"node:"+g] = true

@@ -80,6 +80,7 @@ type published struct {
 }
 
 func newWorld(t testing.TB, seed uint64) *world {
+	t.Helper()
 	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 0)), began: time.Now(), redis: redistest.Start(t), hooks: newReceiver(t)}
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -285,8 +286,8 @@ func (s *Server) unavailable(err error, away, unsure string) error {
 	return &apiError{http.StatusServiceUnavailable, "cluster_unsure", unsure}
 }
 
-// leaveClusters takes the node out of its apps' clusters, once. Its sessions are
-// over.
+// leaveClusters waits, once, until the apps' clusters have heard what the end of the
+// sessions caused. These are over.
 func (s *Server) leaveClusters(ctx context.Context) (err error) {
 	s.leaving.Do(func() {
 		ctx, cancel := beforeDeadline(ctx) // webhooks end later
@@ -297,7 +298,10 @@ func (s *Server) leaveClusters(ctx context.Context) (err error) {
 			if a.cluster == nil {
 				return nil
 			}
-			return a.cluster.Leave(ctx)
+			if err := a.cluster.Leave(ctx); err != nil {
+				return fmt.Errorf("the other nodes of app %s may hear of the last departures only when the lease has run out: %w", a.ID, err)
+			}
+			return nil
 		})
 	})
 	return err

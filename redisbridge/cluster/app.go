@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 
@@ -248,16 +247,17 @@ func (a *app) Connections(ctx context.Context) (int, error) {
 	return n, away(err)
 }
 
-// away is what a question that Redis didn't answer comes to.
+// away is what a question that Redis didn't answer comes to. One that it doesn't
+// allow will not be answered later either.
 func away(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || redis.IsPermissionError(err) {
+		return err
 	}
 	return fmt.Errorf("%w: %w", channels.ErrAway, err)
 }
 
-// Leave waits until what the sessions' ends caused is declared and, if this node
-// tells webhooks, told.
+// Leave waits until what the sessions' ends caused is declared and, if this node is
+// the keeper, on its way to the webhooks. What follows is told by another.
 func (a *app) Leave(ctx context.Context) error {
 	return eachPartition(a.partitions, func(p *partition) error {
 		err := p.catchUp(ctx)
@@ -269,14 +269,4 @@ func (a *app) Leave(ctx context.Context) error {
 		}
 		return err
 	})
-}
-
-// notSent tells errors after which Redis cannot have got anything. A Cluster's
-// client may have sent it to another node before.
-func notSent(client redis.UniversalClient, err error) bool {
-	if _, sendsAgain := client.(*redis.ClusterClient); sendsAgain {
-		return false
-	}
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
 }

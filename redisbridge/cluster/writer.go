@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,6 +140,16 @@ func (p *partition) flush(ctx context.Context, operations []operation) error {
 		}
 	}
 	return failure
+}
+
+// notSent tells errors after which Redis cannot have got anything. A Cluster's
+// client may have sent it to another node before.
+func notSent(client redis.UniversalClient, err error) bool {
+	if _, sendsAgain := client.(*redis.ClusterClient); sendsAgain {
+		return false
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }
 
 // scriptful is how many declarations, at the beginning of operations, go into one
@@ -344,7 +355,7 @@ func (p *partition) enter(c *change, rosterReply, refusedReply any) {
 	}
 	p.mu.Unlock()
 	for _, f := range tell {
-		p.broadcast(h.name, f)
+		p.node.Hub.Tell(h.name, f)
 	}
 	p.answer(refused, nil, channels.ErrFull)
 	p.answer(waiting, roster, nil)
@@ -394,11 +405,11 @@ func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look)
 			}
 			at, _ := parsePosition(textOf(reply, 0))
 			counts, _ := item(reply, 1).([]any)
-			online := make([]bool, len(l.names))
-			for i := range min(len(online), len(counts)) {
-				online[i] = counts[i] != nil
+			occupied := make([]bool, len(l.names))
+			for i := range min(len(occupied), len(counts)) {
+				occupied[i] = counts[i] != nil
 			}
-			if !p.after(at, session, func() { l.then(online) }) {
+			if !p.after(at, session, func() { l.then(occupied) }) {
 				p.lookAgain(l)
 			}
 			return nil

@@ -139,12 +139,7 @@ func (p *partition) heard(b beat) {
 	defer p.mu.Unlock()
 	p.log.Warn("Redis has lost declarations of this node; all are made anew", "known", b.version, "expected", b.expected)
 	p.version = b.version
-	p.declareAll()
-	time.AfterFunc(settleTime, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.resyncAll()
-	})
+	p.declareAnew()
 }
 
 // keepLater acts on a beat as the keeper, or as who no longer has to remember what

@@ -92,10 +92,11 @@ type addition struct {
 	event *protocol.Event
 }
 
-// look asks who is signed in.
+// look asks in which of some channels anybody is, and is answered when the log has
+// been read as far as it was then.
 type look struct {
-	names []string // as keys.channels has them
-	then  func(online []bool)
+	names []string // as keys.channels has them: signed-in users, or connections
+	then  func(occupied []bool)
 	local func() []bool // what this node knows
 }
 
@@ -172,9 +173,3 @@ func (p *partition) state() (up bool, since time.Time, why error) {
 	defer p.mu.Unlock()
 	return p.up, p.since, p.why
 }
-
-// deliver hands an event to this node's subscribers. It needs p.turn.
-func (p *partition) deliver(e *protocol.Event, fresh bool) { p.node.Deliver(e, fresh) }
-
-// broadcast tells a channel's subscribers here of something. It needs p.turn.
-func (p *partition) broadcast(channel string, f protocol.Frame) { p.node.Hub.Tell(channel, f) }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"time"
 
 	"broadcastd/channels"
 	"broadcastd/protocol"
@@ -240,14 +241,20 @@ func (p *partition) later(h *holding) {
 	}
 }
 
-// declareAll has everything declared anew. It needs p.mu.
-func (p *partition) declareAll() {
+// declareAnew has everything declared that is here, and the rosters asked for when
+// other nodes have done the same. It needs p.mu.
+func (p *partition) declareAnew() {
 	for _, h := range p.channels {
 		for id := range h.users {
 			p.unsure(h, id)
 		}
 		p.touch(h)
 	}
+	time.AfterFunc(settleTime, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.resyncAll()
+	})
 }
 
 // resyncAll has the rosters of all presence channels asked for. It needs p.mu.

@@ -95,20 +95,11 @@ func (p *partition) session(ctx context.Context) error {
 	p.stays(b) // or what is read would be told by two
 	fresh := p.begin(cancel, b)
 
-	var beats sync.WaitGroup
-	beats.Go(func() { p.beats(ctx, cancel, b) })
-	if fresh {
-		beats.Go(func() {
-			if pause(ctx, settleTime); ctx.Err() == nil {
-				p.mu.Lock()
-				p.resyncAll()
-				p.mu.Unlock()
-			}
-		})
-	}
-	beats.Go(func() { p.askOnline(ctx, fresh) })
+	var all sync.WaitGroup
+	all.Go(func() { p.beats(ctx, cancel, b) })
+	all.Go(func() { p.askOnline(ctx, fresh) })
 	cancel(p.read(ctx))
-	beats.Wait()
+	all.Wait()
 	return context.Cause(ctx)
 }
 
@@ -128,7 +119,7 @@ func (p *partition) begin(cancel context.CancelCauseFunc, b beat) (fresh bool) {
 	}
 	if fresh = !p.registered || p.anew || b.version < p.version; fresh {
 		p.registered = b.generation == p.generation
-		p.declareAll()
+		p.declareAnew()
 	} else {
 		p.resyncAll()
 	}

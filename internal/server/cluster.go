@@ -23,7 +23,7 @@ import (
 const clusterTime = 3 * time.Second
 
 // joinCluster makes the app's channels part of a cluster's.
-func (s *Server) joinCluster(a *app, join func(channels.Node) (channels.Cluster, error)) error {
+func (s *Server) joinCluster(a *app, join func(channels.Node) channels.Cluster) {
 	n := channels.Node{
 		App: a.ID, Hub: a.hub, Users: a.users,
 		MaxMembers: a.MaxPresenceMembers, MaxEventSize: a.MaxEventSize, SubscriptionCount: a.SubscriptionCount,
@@ -40,12 +40,7 @@ func (s *Server) joinCluster(a *app, join func(channels.Node) (channels.Cluster,
 	if a.hooks != nil {
 		n.Hooks = tellable{a.hooks}
 	}
-	c, err := join(n)
-	if err != nil {
-		return err
-	}
-	a.cluster = c
-	return nil
+	a.cluster = join(n)
 }
 
 // tellable are an app's webhooks, as a cluster sees them.

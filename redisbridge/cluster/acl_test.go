@@ -50,7 +50,7 @@ func TestAUserThatMayLittle(t *testing.T) {
 		func() error { _, err := a.app.Connections(t.Context()); return err },
 		func() error { return redisbridge.Ping(t.Context(), url) },
 		func() error {
-			nodes, err := redisbridge.Nodes(t.Context(), a.cluster.client, "test:", "app")
+			nodes, err := Nodes(t.Context(), a.cluster.client, "test:", "app")
 			if len(nodes) != 2 {
 				t.Errorf("%d nodes", len(nodes))
 			}

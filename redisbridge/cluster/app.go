@@ -163,22 +163,6 @@ func (a *app) Info(ctx context.Context, channel string) (info channels.Info, err
 	return info, nil
 }
 
-// catchUp waits until this node has read what the log holds.
-func (p *partition) catchUp(ctx context.Context) error {
-	done := make(chan struct{})
-	p.mu.Lock()
-	p.queue(operation{look: &look{
-		names: []string{connectionsName}, then: func([]bool) { close(done) }, local: func() []bool { return nil },
-	}})
-	p.mu.Unlock()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // Occupied lists channels.
 func (a *app) Occupied(ctx context.Context, prefix string) (map[string]channels.Info, error) {
 	all := make(map[string]channels.Info)

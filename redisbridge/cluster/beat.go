@@ -80,14 +80,6 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	}, nil
 }
 
-func textsOf(reply any) (texts []string) {
-	list, _ := reply.([]any)
-	for i := range list {
-		texts = append(texts, textOf(list, i))
-	}
-	return texts
-}
-
 // beats renews the lease until ctx ends, or ends it with the reason why it can't.
 // What the keeper does can take longer than a lease, so it is done meanwhile.
 func (p *partition) beats(ctx context.Context, cancel context.CancelCauseFunc, b beat) {

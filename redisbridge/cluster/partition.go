@@ -92,14 +92,6 @@ type addition struct {
 	event *protocol.Event
 }
 
-// look asks in which of some channels anybody is, and is answered when the log has
-// been read as far as it was then.
-type look struct {
-	names []string // as keys.channels has them: signed-in users, or connections
-	then  func(occupied []bool)
-	local func() []bool // what this node knows
-}
-
 // result is what Redis answered, to be acted on when the log has been read up to
 // a position.
 type result struct {

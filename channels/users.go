@@ -13,15 +13,15 @@ const MaxWatchlist = 100
 // Users are an app's signed-in users, and who watches them. Of a single node,
 // Enter and Exit are all that happens: a user is online while any of their
 // connections is signed in. In a cluster who is online is told from outside, by
-// Watch and SetOnline, and SignIn and SignOut only count who is here.
+// Watch and SetOnline.
 type Users struct {
 	mu   sync.Mutex // guards the following
 	byID map[string]*user
 }
 
-// user is one who is signed in here, watched from here, or both.
+// user is one who is signed in, watched from here, or both.
 type user struct {
-	connections int
+	connections int  // that Enter counted
 	online      bool // as their watchers were told
 	watchers    map[Subscriber]struct{}
 }
@@ -57,30 +57,6 @@ func (u *Users) Exit(s Subscriber, id string, watchlist []string) {
 		user.set(id, false)
 		u.forget(id, user)
 	}
-}
-
-// SignIn counts a connection of a user's, and tells nobody.
-func (u *Users) SignIn(id string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.of(id).connections++
-}
-
-// SignOut ends what SignIn began.
-func (u *Users) SignOut(id string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	user := u.byID[id]
-	user.connections--
-	u.forget(id, user)
-}
-
-// Here reports whether a connection of the user's is signed in on this node.
-func (u *Users) Here(id string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	user := u.byID[id]
-	return user != nil && user.connections > 0
 }
 
 // Watch tells s which users of its watchlist are online, and from now on when

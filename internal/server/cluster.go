@@ -151,7 +151,6 @@ func (ses *session) enterUser(u *user) {
 		a.users.Enter(ses.conn, u.id, u.watchlist)
 		return
 	}
-	a.users.SignIn(u.id)
 	u.leave = a.cluster.SignIn(u.id).Leave
 	if len(u.watchlist) == 0 {
 		return
@@ -173,7 +172,6 @@ func (ses *session) exitUser(u *user) {
 		return
 	}
 	a.users.Unwatch(ses.conn, u.watchlist)
-	a.users.SignOut(u.id)
 	u.leave()
 }
 

@@ -3,11 +3,10 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -254,30 +253,22 @@ func away(err error) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(channels.ErrAway, err)
+	return fmt.Errorf("%w: %w", channels.ErrAway, err)
 }
 
 // Leave waits until what the sessions' ends caused is declared and, if this node
 // tells webhooks, told.
 func (a *app) Leave(ctx context.Context) error {
-	var all sync.WaitGroup
-	var failed atomic.Value
-	for _, p := range a.partitions {
-		all.Go(func() {
-			if err := p.catchUp(ctx); err != nil {
-				failed.Store(err)
-			}
-			p.turn.Lock()
-			defer p.turn.Unlock()
-			if p.keeper != nil {
-				p.keeper.checkpoint(p.at)
-				p.keeper.left = true
-			}
-		})
-	}
-	all.Wait()
-	err, _ := failed.Load().(error)
-	return err
+	return eachPartition(a.partitions, func(p *partition) error {
+		err := p.catchUp(ctx)
+		p.turn.Lock()
+		defer p.turn.Unlock()
+		if p.keeper != nil {
+			p.keeper.checkpoint(p.at)
+			p.keeper.left = true
+		}
+		return err
+	})
 }
 
 // notSent tells errors after which Redis cannot have got anything. A Cluster's

@@ -49,12 +49,12 @@ type Cluster struct {
 // New checks the options; it doesn't connect.
 func New(o Options) (*Cluster, error) {
 	o.CountInterval = cmp.Or(o.CountInterval, 5*time.Second)
-	// A partition reads on one connection, and uses another two.
-	client, err := redisbridge.NewClient(o.URL, 3*o.Partitions*o.Apps+10)
+	m, err := newMetrics(o.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(o.Registerer)
+	// A partition reads on one connection, and uses another two.
+	client, err := redisbridge.NewClient(o.URL, 3*o.Partitions*o.Apps+10)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (c *Cluster) Serve(n channels.Node) (channels.Cluster, error) {
 	return a, nil
 }
 
-// Run keeps in touch with the cluster until ctx ends.
+// Run keeps in touch with the cluster until ctx ends, or Close is called.
 func (c *Cluster) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, p := range c.partitions {
@@ -120,31 +120,42 @@ func (c *Cluster) Losses() error {
 }
 
 // Close takes this node out of the cluster: what it declared is taken back, and
-// others do what it did. Run, which must have begun, ends with it. The sessions are
-// over.
+// others do what it did. Run, which must have begun, ends with it, whatever Close
+// returns. The sessions are over.
 func (c *Cluster) Close(ctx context.Context) error {
-	var all sync.WaitGroup
-	errs := make(chan error, len(c.partitions))
-	for _, p := range c.partitions {
-		all.Go(func() { errs <- p.leave(ctx) })
-	}
-	all.Wait()
-	close(errs)
-	for err := range errs {
-		if err != nil {
-			return fmt.Errorf("leaving the cluster: %w; other nodes clean up after this one", err)
-		}
+	defer func() { _ = c.client.Close() }() // nothing is under way any more, or it is given up
+	if err := eachPartition(c.partitions, func(p *partition) error { return p.leave(ctx) }); err != nil {
+		return fmt.Errorf("leaving the cluster: %w; other nodes clean up after this one", err)
 	}
 	return nil
 }
 
+// eachPartition calls f with all partitions at the same time, and gives one of the
+// errors.
+func eachPartition(partitions []*partition, f func(*partition) error) error {
+	errs := make(chan error, len(partitions))
+	for _, p := range partitions {
+		go func() { errs <- f(p) }()
+	}
+	var failed error
+	for range partitions {
+		failed = cmp.Or(failed, <-errs)
+	}
+	return failed
+}
+
 // leave ends the node's lease.
 func (p *partition) leave(ctx context.Context) error {
-	if up, _, why := p.state(); !up {
+	up, _, why := p.state()
+	p.end() // or it would take another lease
+	select {
+	case <-p.ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !up {
 		return why
 	}
-	p.end() // or it would take another lease
-	<-p.ended
 	if p.solo {
 		return p.savePosition(ctx)
 	}
@@ -162,13 +173,4 @@ func newGeneration() string {
 	var b [6]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
-}
-
-func afterSpace(text string) string {
-	for i := range len(text) {
-		if text[i] == ' ' {
-			return text[i+1:]
-		}
-	}
-	return ""
 }

@@ -143,8 +143,6 @@ func (p *partition) find(ctx context.Context, b beat) error {
 	p.turn.Lock()
 	at := p.at
 	p.turn.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
 	if at == (position{}) {
 		if !p.solo {
 			if err := p.restore(ctx); err != nil {
@@ -153,6 +151,8 @@ func (p *partition) find(ctx context.Context, b beat) error {
 		}
 		at, _ = parsePosition(b.checkpoint)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	found, err := p.lastUpTo(ctx, at)
 	if err != nil {
 		return err
@@ -320,7 +320,8 @@ func (p *partition) online(ids []string, then func(online []bool, ids []string))
 	}})
 }
 
-// restore loads the last events of cache channels.
+// restore loads the last events of cache channels. They can be many, so that only
+// the client bounds the time, that of each answer.
 func (p *partition) restore(ctx context.Context) error {
 	var cursor uint64
 	for {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -355,7 +356,8 @@ func (h *holding) setRoster(pairs []any) (tell []protocol.Frame) {
 	before := h.roster
 	h.roster = channels.NewRoster()
 	for i := 0; i+1 < len(pairs); i += 2 {
-		m := memberOf(textOf(pairs, i), afterSpace(textOf(pairs, i+1)))
+		_, info, _ := strings.Cut(textOf(pairs, i+1), " ")
+		m := memberOf(textOf(pairs, i), info)
 		h.roster.Add(m)
 		if before != nil && !before.Has(m.UserID) {
 			tell = append(tell, channels.MemberAdded(h.name, m))

@@ -40,10 +40,10 @@ func TestRedisRefuses(t *testing.T) {
 			name: "a replica",
 			begin: func(s *redistest.Server) error {
 				host, port, err := net.SplitHostPort(s.Addr()) // of itself: it never finds a master
-				return errors.Join(err, s.Client(as(password)).SlaveOf(context.Background(), host, port).Err())
+				return errors.Join(err, s.Client(as(password)).ReplicaOf(context.Background(), host, port).Err())
 			},
 			end: func(s *redistest.Server) error {
-				return s.Client(as(password)).SlaveOf(context.Background(), "no", "one").Err()
+				return s.Client(as(password)).ReplicaOf(context.Background(), "no", "one").Err()
 			},
 			readiness: "READONLY",
 		},

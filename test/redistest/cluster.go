@@ -139,6 +139,7 @@ func (c *Cluster) MasterOf(key string) *Server {
 // masters are the addresses of the slots' masters, as a node knows them.
 func (s *Server) masters() (masters [clusterSlots]string, err error) {
 	err = s.ask(func(ctx context.Context, client *redis.Client) error {
+		//lint:ignore SA1019 CLUSTER SHARDS gives the port of plain TCP and that of TLS, and not which is meant.
 		ranges, err := client.ClusterSlots(ctx).Result()
 		for _, r := range ranges {
 			for slot := r.Start; slot <= r.End; slot++ {

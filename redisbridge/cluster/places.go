@@ -230,7 +230,7 @@ func (p *partition) undo(c *change) []*place {
 // who waits. What came and went while Redis was away leaves nothing. It needs p.mu.
 func (p *partition) postpone(h *holding) (waiting []*place) {
 	waiting, h.waiting = h.waiting, nil
-	h.queued = false
+	h.queued, h.uncounted = false, h.uncounted || len(waiting) > 0
 	h.changed = slices.DeleteFunc(h.changed, func(id string) bool {
 		u := h.users[id]
 		if u != nil && u.connections == 0 && u.declared == no {

@@ -72,18 +72,17 @@ func (m misses) CacheMissed(channel string) { m.app.cluster.CacheMissed(channel)
 // arriveInCluster counts a connection in the cluster too. n is how many count
 // against the app's limit: those of this node or, if so configured and as long as
 // that can be known, all.
-func (s *Server) arriveInCluster(ctx context.Context, a *app, goneHere func(), n int) (gone func(), total int) {
-	place := a.cluster.Connect()
-	gone = func() { goneHere(); place.Leave() }
+func (s *Server) arriveInCluster(ctx context.Context, a *app, n int) (leave func(), total int) {
+	leave = a.cluster.Connect().Leave
 	if !s.cfg.Scaling.ClusterLimits || a.MaxConnections == 0 || n > a.MaxConnections {
-		return gone, n
+		return leave, n
 	}
 	ctx, cancel := context.WithTimeout(ctx, clusterTime)
 	defer cancel()
 	if total, err := a.cluster.Connections(ctx); err == nil {
-		return gone, total
+		return leave, total
 	}
-	return gone, n
+	return leave, n
 }
 
 // enter lets the client into a channel: at once, or pending until the cluster

@@ -26,14 +26,13 @@ type session struct {
 	// credentials are the handshake's headers that the API may see; nil if the
 	// client brought nothing to be recognised by.
 	credentials http.Header
+	leave       func() // gives up the connection's place in the cluster; nil: there is none
 
 	mu            sync.Mutex // guards the following
 	subscriptions map[string]*subscription
 	asking        int   // pending subscriptions
 	user          *user // nil: not signed in
 	ended         bool
-
-	gone func() // takes back that the connection was counted
 }
 
 // subscription is a channel that the client is in or, while pending, has asked
@@ -45,8 +44,8 @@ type subscription struct {
 	leave   func() // ends the question, or gives up the place in the cluster
 }
 
-func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request, gone func()) *session {
-	ses := &session{server: s, app: a, conn: conn, gone: gone}
+func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request, leave func()) *session {
+	ses := &session{server: s, app: a, conn: conn, leave: leave}
 	if l := a.RateLimiting; l.Enabled {
 		ses.limiter = rate.NewLimiter(rate.Every(l.Decay/time.Duration(l.MaxAttempts)), l.MaxAttempts)
 	}
@@ -177,7 +176,7 @@ func (ses *session) memberOf(channel string) (member *protocol.Member, joined bo
 func (ses *session) End(reason *socket.Reason) {
 	defer ses.server.sessions.Done()
 	ses.server.metrics.disconnections.WithLabelValues(reason.Label).Inc()
-	ses.gone()
+	ses.app.depart(ses.leave)
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	ses.ended = true

@@ -27,9 +27,9 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a, no := s.admit(r)
-	var gone func()
+	var leave func()
 	if no == nil {
-		gone, no = s.arrive(r.Context(), a)
+		leave, no = s.arrive(r.Context(), a)
 	}
 	if no != nil {
 		s.refuse(w, r, no)
@@ -38,11 +38,11 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	id := protocol.NewSocketID(rand.Uint64())
 	conn := s.upgrade(w, r, id, protocol.Established(id, int(a.ActivityTimeout/time.Second)), a.limits)
 	if conn == nil {
-		gone()
+		a.depart(leave)
 		return
 	}
 	s.metrics.connections.WithLabelValues(a.ID).Inc()
-	s.start(conn, newSession(s, a, conn, r, gone))
+	s.start(conn, newSession(s, a, conn, r, leave))
 }
 
 // upgrade returns nil if it failed, and has then answered and ended what enter
@@ -83,18 +83,25 @@ func (s *Server) admit(r *http.Request) (*app, *refusal) {
 	return a, nil
 }
 
-// arrive counts a connection, which gone takes back, or refuses it.
-func (s *Server) arrive(ctx context.Context, a *app) (gone func(), no *refusal) {
-	gone = func() { a.connections.Add(-1) }
+// arrive counts a connection, or refuses it. leave is what depart needs.
+func (s *Server) arrive(ctx context.Context, a *app) (leave func(), no *refusal) {
 	n := int(a.connections.Add(1))
 	if a.cluster != nil {
-		gone, n = s.arriveInCluster(ctx, a, gone, n)
+		leave, n = s.arriveInCluster(ctx, a, n)
 	}
 	if a.MaxConnections > 0 && n > a.MaxConnections {
-		gone()
+		a.depart(leave)
 		return nil, &refusal{"over_capacity", protocol.CloseOverCapacity, "the app is over its connection quota"}
 	}
-	return gone, nil
+	return leave, nil
+}
+
+// depart takes back that a connection was counted.
+func (a *app) depart(leave func()) {
+	a.connections.Add(-1)
+	if leave != nil {
+		leave()
+	}
 }
 
 func checkVersion(version string) *refusal {

@@ -162,6 +162,9 @@ func TestRedisRestartedEmpty(t *testing.T) {
 
 	redis.Kill()
 	eventually(t, "both are out of reach", func() bool { return !a.up() && !b.up() })
+	if up := valueOf(t, a.registry, "broadcastd_cluster_up"); up != 0 {
+		t.Errorf("broadcastd_cluster_up is %v without Redis", up)
+	}
 	if err := a.publish(room, "e", "x", 0); !errors.Is(err, channels.ErrAway) {
 		t.Errorf("publishing without Redis: %v", err)
 	}
@@ -176,6 +179,7 @@ func TestRedisRestartedEmpty(t *testing.T) {
 
 	redis.Restart()
 	eventually(t, "both are back", func() bool { return a.up() && b.up() })
+	eventually(t, "the metric tells so", func() bool { return valueOf(t, a.registry, "broadcastd_cluster_up") == 1 })
 	dan := b.client()
 	eventually(t, "the roster is right", func() bool {
 		users, err := b.app.Users(t.Context(), room)

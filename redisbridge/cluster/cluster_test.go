@@ -261,6 +261,27 @@ func sameSet(a, b []string) bool {
 	return slices.Equal(a, b)
 }
 
+// TestCountsOfALargeChannel: over 100 a count is told later, and of all nodes.
+func TestCountsOfALargeChannel(t *testing.T) {
+	redis := startRedis(t)
+	a, b := startNode(t, redis.URL(), nodeOptions{counts: true}), startNode(t, redis.URL(), nodeOptions{counts: true})
+	ann := a.client()
+	must(t, ann.join("jobs", ""))
+	var others []*client
+	for range 60 {
+		for _, n := range []*testNode{a, b} {
+			c := n.client()
+			must(t, c.join("jobs", ""))
+			others = append(others, c)
+		}
+	}
+	eventually(t, "the count of all", ann.hears(`{\"subscription_count\":121}`))
+	for _, c := range others[:10] {
+		c.leave("jobs")
+	}
+	eventually(t, "the count of those who stay", ann.hears(`{\"subscription_count\":111}`))
+}
+
 func TestASuccessorTellsWhatWasNotTold(t *testing.T) {
 	redis := startRedis(t)
 	a := startNode(t, redis.URL(), nodeOptions{hooks: true})

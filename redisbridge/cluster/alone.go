@@ -43,10 +43,9 @@ func (p *partition) answerAlone(operations []operation, why error) {
 		case o.look != nil:
 			p.lookAlone(o.look)
 		default:
-			p.mu.Lock()
-			c := p.declaration(o.channel)
-			p.mu.Unlock()
-			p.declareAlone([]change{c})
+			p.turn.Lock()
+			p.enterAlone(o.channel, p.postpone)
+			p.turn.Unlock()
 		}
 	}
 }
@@ -79,16 +78,16 @@ func (p *partition) declareAlone(changes []change) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	for i := range changes {
-		p.enterAlone(&changes[i])
+		p.enterAlone(changes[i].channel, func(*holding) []*place { return p.undo(&changes[i]) })
 	}
 }
 
-// enterAlone needs p.turn. Members who come are told of at once; that they left is
-// told only once Redis knows whether they are anywhere else.
-func (p *partition) enterAlone(c *change) {
-	h := c.channel
+// enterAlone lets those in who wait, whom put gives with p.mu. It needs p.turn.
+// Members who come are told of at once; that they left is told only once Redis knows
+// whether they are anywhere else.
+func (p *partition) enterAlone(h *holding, put func(*holding) []*place) {
 	p.mu.Lock()
-	waiting := p.undo(c)
+	waiting := put(h)
 	var roster []byte
 	var come []*userHere
 	if len(waiting) > 0 && waiting[0].user != "" {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -166,4 +167,24 @@ func TestAnswersAreActedOnInTheirPlaces(t *testing.T) {
 	if !slices.Equal(acted, []int{1, 2, 2}) || len(p.results) != 1 {
 		t.Errorf("acted on %v, and %d wait", acted, len(p.results))
 	}
+}
+
+func TestWhatCameAndWentWithoutRedisLeavesNothing(t *testing.T) {
+	redis := startRedis(t)
+	a := startNode(t, redis.URL(), nodeOptions{})
+	p := a.cluster.partitions[0]
+	stays := a.client()
+	must(t, stays.join(room, "ann"))
+	redis.Kill()
+	eventually(t, "Redis is away", func() bool { return !a.up() })
+	for i := range 10 {
+		c := a.client()
+		must(t, c.join(fmt.Sprint("presence-", i), "bob"))
+		c.leave(fmt.Sprint("presence-", i))
+	}
+	eventually(t, "one channel, with its member", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.channels) == 1 && len(p.channels[room].users) == 1
+	})
 }

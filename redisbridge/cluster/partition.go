@@ -64,8 +64,7 @@ type partition struct {
 	anew       bool  // the next session is to declare everything
 	channels   map[string]*holding
 	operations []operation
-	waiting    int // about the memory of the entries among them, bytes
-	late       []*holding
+	waiting    int    // about the memory of the entries among them, bytes
 	number     uint64 // of the last entry that this node added
 	sent       sent
 	flight     chan struct{}           // closed once what was sent to Redis is answered; nil: nothing was

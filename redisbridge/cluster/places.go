@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"slices"
 
 	"broadcastd/channels"
 	"broadcastd/protocol"
@@ -12,7 +13,7 @@ type holding struct {
 	name string
 	// subscribers counts those who are in the channel, and those who wait to be.
 	subscribers int
-	declared    int // the number that Redis was last told of
+	declared    int // the number that Redis was last told of, or unknown
 	users       map[string]*userHere
 	changed     []string // users whose declaration may have to change
 	queued      bool     // among the partition's operations
@@ -29,6 +30,9 @@ type holding struct {
 	// uncounted: somebody came whom no count may have been told.
 	uncounted bool
 }
+
+// unknown is a number that Redis may have been told of, or not.
+const unknown = -1
 
 // userHere is a member of a presence channel with connections to this node.
 type userHere struct {
@@ -214,10 +218,28 @@ func (p *partition) undo(c *change) []*place {
 	for _, id := range c.leave {
 		p.unsure(h, id)
 	}
+	h.declared = unknown
 	h.uncounted = h.uncounted || c.wantCount
 	h.resync = h.resync || c.wantRoster
 	p.later(h)
 	return c.waiting
+}
+
+// postpone has a channel declared once Redis is back, and gives back to the caller
+// who waits. What came and went while Redis was away leaves nothing. It needs p.mu.
+func (p *partition) postpone(h *holding) (waiting []*place) {
+	waiting, h.waiting = h.waiting, nil
+	h.queued = false
+	h.changed = slices.DeleteFunc(h.changed, func(id string) bool {
+		u := h.users[id]
+		if u != nil && u.connections == 0 && u.declared == no {
+			delete(h.users, id)
+		}
+		return h.users[id] == nil
+	})
+	p.later(h)
+	p.forget(h)
+	return waiting
 }
 
 // unsure has a user declared anew. It needs p.mu.
@@ -231,13 +253,11 @@ func (p *partition) unsure(h *holding, id string) {
 // later has a channel declared once Redis is back, which it may be already. It
 // needs p.mu.
 func (p *partition) later(h *holding) {
-	switch {
-	case p.up:
+	if p.up {
 		p.touch(h)
-	case !h.late && !h.queued:
-		h.late = true
-		p.late = append(p.late, h)
+		return
 	}
+	h.late = h.subscribers > 0 || h.declared != 0 || len(h.users) > 0
 }
 
 // declareAll has everything declared anew. It needs p.mu.

@@ -86,6 +86,7 @@ func (p *partition) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.awaitAnswers() // of the last session, which may tell what was added
 	if err := p.find(ctx, b); err != nil {
 		return err
 	}
@@ -120,11 +121,10 @@ func (p *partition) begin(cancel context.CancelCauseFunc, b beat) (fresh bool) {
 	p.log.Info("the cluster's Redis answers", "away", time.Since(p.since).Round(time.Millisecond))
 	p.up, p.since, p.why = true, time.Now(), nil
 	p.sessions++
-	late := p.late
-	p.late = nil
-	for _, h := range late {
-		h.late = false
-		p.touch(h)
+	for _, h := range p.channels {
+		if h.late {
+			p.touch(h)
+		}
 	}
 	if fresh = !p.registered || p.anew || b.version < p.version; fresh {
 		p.registered = b.generation == p.generation

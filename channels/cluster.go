@@ -17,8 +17,8 @@ import (
 // subscribers, and what follows will be to those who subscribe in it. It may take
 // a session's lock. While the log is out of reach, the node goes by what it knows.
 //
-// Methods without a context return at once, and may be called under a session's
-// lock. So no lock that they take is held by whoever calls a function that was
+// Methods without a context, but for Kept, return at once, and may be called under a
+// session's lock. So no lock that they take is held by whoever calls a function that was
 // passed, or one of a Node. What they are given they may keep.
 type Cluster interface {
 	// Join counts a subscription, and its member in a presence channel. then gets
@@ -48,7 +48,7 @@ type Cluster interface {
 	// is called under the channel's lock in the hub.
 	CacheMissed(channel string)
 	// Kept says that the hub keeps a channel's last event that did not come from
-	// the log.
+	// the log. It waits while the log is delivered, and is called under no lock.
 	Kept(channel string)
 
 	// Info, Occupied, Users and Connections tell of the whole cluster, as the
@@ -58,7 +58,8 @@ type Cluster interface {
 	Users(ctx context.Context, channel string) ([]string, error)
 	Connections(ctx context.Context) (int, error)
 
-	// Leave takes the node out of the cluster, once its sessions are over.
+	// Leave returns once the cluster has heard what the end of the node's sessions
+	// caused, which must be over. Webhooks are told nothing more here after it.
 	Leave(ctx context.Context) error
 }
 

@@ -99,3 +99,17 @@ func TestEmbedded(t *testing.T) {
 		t.Errorf("a second one on the same address: got %v", err)
 	}
 }
+
+func TestAddress(t *testing.T) {
+	for url, want := range map[string]string{
+		"redis://u:hunter2@h:1/2":                             "h:1",
+		"unix://:hunter2@/run/r.sock":                         "/run/r.sock",
+		"redis://:hunter2@h:1?cluster=true&addr=i:2":          "h:1,i:2",
+		"redis://:hunter2@h:1?master_name=m&password=hunter2": "m of h:1",
+		"hunter2": "",
+	} {
+		if got := Address(url); got != want {
+			t.Errorf("%s: got %q, want %q", url, got, want)
+		}
+	}
+}

@@ -64,7 +64,7 @@ func (c *clustering) name() string {
 }
 
 // join is what makes an app of the server one of the cluster's.
-func (c *clustering) join() func(channels.Node) (channels.Cluster, error) {
+func (c *clustering) join() func(channels.Node) channels.Cluster {
 	if !c.cfg.Scaling.Enabled {
 		return nil
 	}

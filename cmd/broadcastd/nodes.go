@@ -13,6 +13,7 @@ import (
 
 	"broadcastd/internal/config"
 	"broadcastd/redisbridge"
+	"broadcastd/redisbridge/cluster"
 )
 
 // nodesTimeout is for all of Redis's answers.
@@ -82,7 +83,7 @@ func readNodes(ctx context.Context, cfg config.Config) ([]appNodes, error) {
 	defer cancel()
 	apps := []appNodes{}
 	for _, app := range cfg.AllApps() {
-		infos, err := redisbridge.Nodes(ctx, client, cfg.Scaling.Prefix, app.ID)
+		infos, err := cluster.Nodes(ctx, client, cfg.Scaling.Prefix, app.ID)
 		if err != nil {
 			return nil, fmt.Errorf("nodes of app %s, in redis at %s: %w", app.ID, redisbridge.Address(url), err)
 		}

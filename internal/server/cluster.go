@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ import (
 const clusterTime = 3 * time.Second
 
 // joinCluster makes the app's channels part of a cluster's.
-func (s *Server) joinCluster(a *app, join func(channels.Node) (channels.Cluster, error)) error {
+func (s *Server) joinCluster(a *app, join func(channels.Node) channels.Cluster) {
 	n := channels.Node{
 		App: a.ID, Hub: a.hub, Users: a.users,
 		MaxMembers: a.MaxPresenceMembers, MaxEventSize: a.MaxEventSize, SubscriptionCount: a.SubscriptionCount,
@@ -39,12 +40,7 @@ func (s *Server) joinCluster(a *app, join func(channels.Node) (channels.Cluster,
 	if a.hooks != nil {
 		n.Hooks = tellable{a.hooks}
 	}
-	c, err := join(n)
-	if err != nil {
-		return err
-	}
-	a.cluster = c
-	return nil
+	a.cluster = join(n)
 }
 
 // tellable are an app's webhooks, as a cluster sees them.
@@ -285,8 +281,8 @@ func (s *Server) unavailable(err error, away, unsure string) error {
 	return &apiError{http.StatusServiceUnavailable, "cluster_unsure", unsure}
 }
 
-// leaveClusters takes the node out of its apps' clusters, once. Its sessions are
-// over.
+// leaveClusters waits, once, until the apps' clusters have heard what the end of the
+// sessions caused. These are over.
 func (s *Server) leaveClusters(ctx context.Context) (err error) {
 	s.leaving.Do(func() {
 		ctx, cancel := beforeDeadline(ctx) // webhooks end later
@@ -297,7 +293,10 @@ func (s *Server) leaveClusters(ctx context.Context) (err error) {
 			if a.cluster == nil {
 				return nil
 			}
-			return a.cluster.Leave(ctx)
+			if err := a.cluster.Leave(ctx); err != nil {
+				return fmt.Errorf("the other nodes of app %s may hear of the last departures only when the lease has run out: %w", a.ID, err)
+			}
+			return nil
 		})
 	})
 	return err

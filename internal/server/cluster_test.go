@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -15,8 +14,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"broadcastd/channels"
 	"broadcastd/internal/config"
@@ -399,19 +396,5 @@ func TestClusterShutdown(t *testing.T) {
 	defer node.mu.Unlock()
 	if !slices.Equal(node.left, []string{nothingCounted}) {
 		t.Errorf("when the node left, it had\n%s", strings.Join(node.left, ""))
-	}
-}
-
-func TestClusterRefuses(t *testing.T) {
-	t.Parallel()
-	no := errors.New("scaling.redis is no Redis")
-	cfg := appConfig()
-	cfg.App.Webhooks = []config.Webhook{{URL: "http://127.0.0.1:9"}}
-	_, err := server.New(server.Options{
-		Config: cfg, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
-		Cluster: func(channels.Node) (channels.Cluster, error) { return nil, no },
-	})
-	if !errors.Is(err, no) {
-		t.Errorf("New: %v, want %v", err, no)
 	}
 }

@@ -64,10 +64,10 @@ func newFakeLog(t testing.TB) *fakeLog {
 func (l *fakeLog) node(t testing.TB, change ...func(*config.Config)) (*daemon, *fakeNode) {
 	t.Helper()
 	n := &fakeNode{log: l, who: map[string]*channels.Roster{}}
-	d := startIn(t, func(node channels.Node) (channels.Cluster, error) {
+	d := startIn(t, func(node channels.Node) channels.Cluster {
 		n.node = node
 		l.with(func() { l.nodes = append(l.nodes, n) })
-		return n, nil
+		return n
 	}, change...)
 	return d, n
 }

@@ -72,7 +72,7 @@ func start(t testing.TB, change ...func(*config.Config)) *daemon {
 }
 
 // startIn is start for a node of a cluster.
-func startIn(t testing.TB, cluster func(channels.Node) (channels.Cluster, error), change ...func(*config.Config)) *daemon {
+func startIn(t testing.TB, cluster func(channels.Node) channels.Cluster, change ...func(*config.Config)) *daemon {
 	t.Helper()
 	cfg := appConfig()
 	for _, f := range change {

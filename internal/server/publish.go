@@ -15,16 +15,16 @@ const (
 	SourceRedis  Source = "redis"
 	SourceHTTP   Source = "http"
 	SourceClient Source = "client"
-	// SourceStream is the cluster's log, to which an API can add by itself.
+	// SourceStream is an API that adds to the log in Redis by itself.
 	SourceStream Source = "stream"
 )
 
 // ErrUnknownApp means that no app has the id.
 var ErrUnknownApp = errors.New("no app has this id")
 
-// Publish delivers an event of an app to the channel's subscribers. All
-// sources end here. It waits only while the daemon is far behind; then the
-// source has to.
+// Publish delivers an event of an app to the channel's subscribers here, and to no
+// other node's. It waits only while the daemon is far behind; then the source has
+// to.
 func (s *Server) Publish(source Source, appID string, e protocol.Event) error {
 	received := time.Now()
 	a := s.apps[appID]

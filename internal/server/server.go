@@ -32,7 +32,7 @@ type Options struct {
 	Version string
 	// Cluster makes an app's channels part of a cluster's; nil: this node is
 	// alone.
-	Cluster func(channels.Node) (channels.Cluster, error)
+	Cluster func(channels.Node) channels.Cluster
 }
 
 // Server is the daemon but for Redis.
@@ -121,9 +121,7 @@ func New(o Options) (_ *Server, err error) {
 		})
 		s.apps[a.ID], s.keys[a.Key] = a, a
 		if o.Cluster != nil {
-			if err = s.joinCluster(a, o.Cluster); err != nil {
-				return nil, err
-			}
+			s.joinCluster(a, o.Cluster)
 		}
 	}
 	o.Registry.MustRegister(&collector{server: s})

@@ -161,8 +161,8 @@ func (ses *session) mayWhisper() bool {
 	return ses.whispers.Allow()
 }
 
-// memberOf tells whether the client is in a channel, and as whom if it is a
-// presence channel.
+// memberOf tells whether the client is in a channel, or may be and waits for the
+// cluster, and as whom if it is a presence channel.
 func (ses *session) memberOf(channel string) (member *protocol.Member, joined bool) {
 	ses.mu.Lock()
 	defer ses.mu.Unlock()

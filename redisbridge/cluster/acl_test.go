@@ -1,11 +1,13 @@
 package cluster
 
 import (
+	"errors"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 
+	"broadcastd/channels"
 	"broadcastd/protocol"
 	"broadcastd/redisbridge"
 	"broadcastd/test/redistest"
@@ -48,7 +50,7 @@ func TestAUserThatMayLittle(t *testing.T) {
 		func() error { _, err := a.app.Connections(t.Context()); return err },
 		func() error { return redisbridge.Ping(t.Context(), url) },
 		func() error {
-			nodes, err := redisbridge.Nodes(t.Context(), a.cluster.client, "test:", "app")
+			nodes, err := Nodes(t.Context(), a.cluster.client, "test:", "app")
 			if len(nodes) != 2 {
 				t.Errorf("%d nodes", len(nodes))
 			}
@@ -77,5 +79,13 @@ func TestAUserThatMayLittle(t *testing.T) {
 	must(t, err)
 	for _, r := range refused {
 		t.Errorf("%s was refused, for %s, %d times", r.Object, r.Reason, r.Count)
+	}
+}
+
+func TestARefusedQuestion(t *testing.T) {
+	redis := redistest.Start(t, append([]string{"--user", "node", "on", ">hunter2", "~test:*"}, append(permissions(t), "-hkeys")...)...)
+	a := startNode(t, redis.URLAs("node", "hunter2"), nodeOptions{})
+	if _, err := a.app.Users(t.Context(), room); err == nil || errors.Is(err, channels.ErrAway) {
+		t.Errorf("Redis isn't away, but doesn't allow it; the error is %v", err)
 	}
 }

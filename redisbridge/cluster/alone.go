@@ -7,7 +7,8 @@ import (
 	"broadcastd/channels"
 )
 
-// setDown notes that Redis is out of reach, for what reason.
+// setDown notes that Redis is out of reach, for what reason, and ends the session. A
+// node that Redis has forgotten goes on under a new generation.
 func (p *partition) setDown(why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,7 +58,7 @@ func (p *partition) addAlone(a *addition, why error) {
 		p.turn.Lock()
 		generation, number := (&entry{from: a.from}).origin()
 		if generation == "" || p.see(generation, number) { // or the log had it
-			p.deliver(a.event, false)
+			p.node.Deliver(a.event, false)
 		}
 		p.turn.Unlock()
 	}
@@ -104,7 +105,7 @@ func (p *partition) enterAlone(h *holding, put func(*holding) []*place) {
 	}
 	p.mu.Unlock()
 	for _, u := range come {
-		p.broadcast(h.name, channels.MemberAdded(h.name, u.member))
+		p.node.Hub.Tell(h.name, channels.MemberAdded(h.name, u.member))
 	}
 	p.answer(waiting, roster, nil)
 }

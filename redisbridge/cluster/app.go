@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 
@@ -164,22 +163,6 @@ func (a *app) Info(ctx context.Context, channel string) (info channels.Info, err
 	return info, nil
 }
 
-// catchUp waits until this node has read what the log holds.
-func (p *partition) catchUp(ctx context.Context) error {
-	done := make(chan struct{})
-	p.mu.Lock()
-	p.queue(operation{look: &look{
-		names: []string{connectionsName}, then: func([]bool) { close(done) }, local: func() []bool { return nil },
-	}})
-	p.mu.Unlock()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // Occupied lists channels.
 func (a *app) Occupied(ctx context.Context, prefix string) (map[string]channels.Info, error) {
 	all := make(map[string]channels.Info)
@@ -248,16 +231,17 @@ func (a *app) Connections(ctx context.Context) (int, error) {
 	return n, away(err)
 }
 
-// away is what a question that Redis didn't answer comes to.
+// away is what a question that Redis didn't answer comes to. One that it doesn't
+// allow will not be answered later either.
 func away(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || redis.IsPermissionError(err) {
+		return err
 	}
 	return fmt.Errorf("%w: %w", channels.ErrAway, err)
 }
 
-// Leave waits until what the sessions' ends caused is declared and, if this node
-// tells webhooks, told.
+// Leave waits until what the sessions' ends caused is declared and, if this node is
+// the keeper, on its way to the webhooks. What follows is told by another.
 func (a *app) Leave(ctx context.Context) error {
 	return eachPartition(a.partitions, func(p *partition) error {
 		err := p.catchUp(ctx)
@@ -269,14 +253,4 @@ func (a *app) Leave(ctx context.Context) error {
 		}
 		return err
 	})
-}
-
-// notSent tells errors after which Redis cannot have got anything. A Cluster's
-// client may have sent it to another node before.
-func notSent(client redis.UniversalClient, err error) bool {
-	if _, sendsAgain := client.(*redis.ClusterClient); sendsAgain {
-		return false
-	}
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
 }

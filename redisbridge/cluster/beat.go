@@ -80,14 +80,6 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	}, nil
 }
 
-func textsOf(reply any) (texts []string) {
-	list, _ := reply.([]any)
-	for i := range list {
-		texts = append(texts, textOf(list, i))
-	}
-	return texts
-}
-
 // beats renews the lease until ctx ends, or ends it with the reason why it can't.
 // What the keeper does can take longer than a lease, so it is done meanwhile.
 func (p *partition) beats(ctx context.Context, cancel context.CancelCauseFunc, b beat) {
@@ -139,12 +131,7 @@ func (p *partition) heard(b beat) {
 	defer p.mu.Unlock()
 	p.log.Warn("Redis has lost declarations of this node; all are made anew", "known", b.version, "expected", b.expected)
 	p.version = b.version
-	p.declareAll()
-	time.AfterFunc(settleTime, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.resyncAll()
-	})
+	p.declareAnew()
 }
 
 // keepLater acts on a beat as the keeper, or as who no longer has to remember what

@@ -62,14 +62,14 @@ func New(o Options) (*Cluster, error) {
 }
 
 // Serve makes an app part of the cluster; before Run.
-func (c *Cluster) Serve(n channels.Node) (channels.Cluster, error) {
+func (c *Cluster) Serve(n channels.Node) channels.Cluster {
 	a := &app{node: n, client: c.client}
 	for i := range c.options.Partitions {
 		p := newPartition(c, n, i)
 		a.partitions = append(a.partitions, p)
 		c.partitions = append(c.partitions, p)
 	}
-	return a, nil
+	return a
 }
 
 // Run keeps in touch with the cluster until ctx ends, or Close is called.

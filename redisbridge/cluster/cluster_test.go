@@ -288,7 +288,11 @@ func TestASuccessorTellsWhatWasNotTold(t *testing.T) {
 	b := startNode(t, redis.URL(), nodeOptions{hooks: true})
 	must(t, b.client().join("one", ""))
 	eventually(t, "the keeper tells", func() bool { return len(a.hooks.list()) == 1 })
-	time.Sleep(intervalOf(&a.cluster.options) * 2) // a checkpoint
+	eventually(t, "a checkpoint", func() bool {
+		told, err := redis.Client().Get(t.Context(), "test:{app:0}:hooks").Result()
+		last, lastErr := redis.Client().XRevRangeN(t.Context(), "test:{app:0}:log", "+", "-", 1).Result()
+		return err == nil && lastErr == nil && told == last[0].ID
+	})
 	a.hooks.mu.Lock()
 	a.hooks.holds = true // the receiver doesn't answer
 	a.hooks.mu.Unlock()

@@ -18,6 +18,6 @@
 // of cache channels and cuts the log to its length.
 //
 // Lock order: a partition's turn, in which everything happens that has a place in
-// the log's order; a session's lock; a partition's mu; and what package channels
-// says of its own.
+// the log's order; a session's lock; what package channels says of its own; and a
+// partition's mu. Only under the turn may something wait.
 package cluster

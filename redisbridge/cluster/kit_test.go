@@ -74,9 +74,7 @@ func startNode(t testing.TB, url string, o nodeOptions) *testNode {
 		n.hooks = &fakeHooks{}
 		node.Hooks = n.hooks
 	}
-	if n.app, err = c.Serve(node); err != nil {
-		t.Fatal(err)
-	}
+	n.app = c.Serve(node)
 	n.cluster = c
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

@@ -188,3 +188,17 @@ func TestWhatCameAndWentWithoutRedisLeavesNothing(t *testing.T) {
 		return len(p.channels) == 1 && len(p.channels[room].users) == 1
 	})
 }
+
+func TestWhoComesWithoutRedisHearsTheCount(t *testing.T) {
+	redis := startRedis(t)
+	a := startNode(t, redis.URL(), nodeOptions{lease: time.Minute, counts: true})
+	before, after := a.client(), a.client()
+	must(t, before.join("jobs", ""))
+	eventually(t, "the first count", before.hears("subscription_count"))
+	redis.Freeze()
+	eventually(t, "Redis is away", func() bool { return !a.up() })
+	must(t, after.join("jobs", ""))
+	before.leave("jobs") // so that their number stays
+	redis.Thaw()
+	eventually(t, "the count", after.hears("subscription_count"))
+}

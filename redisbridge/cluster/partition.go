@@ -91,13 +91,6 @@ type addition struct {
 	event *protocol.Event
 }
 
-// look asks who is signed in.
-type look struct {
-	names []string // as keys.channels has them
-	then  func(online []bool)
-	local func() []bool // what this node knows
-}
-
 // result is what Redis answered, to be acted on when the log has been read up to
 // a position.
 type result struct {
@@ -171,9 +164,3 @@ func (p *partition) state() (up bool, since time.Time, why error) {
 	defer p.mu.Unlock()
 	return p.up, p.since, p.why
 }
-
-// deliver hands an event to this node's subscribers. It needs p.turn.
-func (p *partition) deliver(e *protocol.Event, fresh bool) { p.node.Deliver(e, fresh) }
-
-// broadcast tells a channel's subscribers here of something. It needs p.turn.
-func (p *partition) broadcast(channel string, f protocol.Frame) { p.node.Hub.Tell(channel, f) }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"broadcastd/channels"
 	"broadcastd/protocol"
@@ -229,7 +230,7 @@ func (p *partition) undo(c *change) []*place {
 // who waits. What came and went while Redis was away leaves nothing. It needs p.mu.
 func (p *partition) postpone(h *holding) (waiting []*place) {
 	waiting, h.waiting = h.waiting, nil
-	h.queued = false
+	h.queued, h.uncounted = false, h.uncounted || len(waiting) > 0
 	h.changed = slices.DeleteFunc(h.changed, func(id string) bool {
 		u := h.users[id]
 		if u != nil && u.connections == 0 && u.declared == no {
@@ -260,14 +261,20 @@ func (p *partition) later(h *holding) {
 	h.late = h.subscribers > 0 || h.declared != 0 || len(h.users) > 0
 }
 
-// declareAll has everything declared anew. It needs p.mu.
-func (p *partition) declareAll() {
+// declareAnew has everything declared that is here, and the rosters asked for when
+// other nodes have done the same. It needs p.mu.
+func (p *partition) declareAnew() {
 	for _, h := range p.channels {
 		for id := range h.users {
 			p.unsure(h, id)
 		}
 		p.touch(h)
 	}
+	time.AfterFunc(settleTime, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.resyncAll()
+	})
 }
 
 // resyncAll has the rosters of all presence channels asked for. It needs p.mu.

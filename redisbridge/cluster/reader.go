@@ -151,7 +151,7 @@ func (p *partition) applyKind(e *entry) entryResult {
 		p.memberRemoved(e)
 	case typeCount:
 		if n, err := strconv.Atoi(e.n); err == nil {
-			p.broadcast(e.channel, channels.SubscriptionCount(e.channel, n))
+			p.node.Hub.Tell(e.channel, channels.SubscriptionCount(e.channel, n))
 		}
 	case typeOnline, typeOffline:
 		p.node.Users.SetOnline(e.user, e.kind == typeOnline)
@@ -182,7 +182,7 @@ func (p *partition) applyEvent(e *entry) entryResult {
 	if !p.solo && protocol.KindOf(e.channel).IsCache() {
 		p.kept[e.channel] = e.id
 	}
-	p.deliver(&event, generation == "")
+	p.node.Deliver(&event, generation == "")
 	return entryOK
 }
 
@@ -221,7 +221,7 @@ func (p *partition) memberAdded(e *entry) {
 	tell := h != nil && h.roster != nil && !h.roster.Has(e.user) && h.roster.Add(m)
 	p.mu.Unlock()
 	if tell {
-		p.broadcast(e.channel, channels.MemberAdded(e.channel, m))
+		p.node.Hub.Tell(e.channel, channels.MemberAdded(e.channel, m))
 	}
 }
 
@@ -232,6 +232,6 @@ func (p *partition) memberRemoved(e *entry) {
 	tell := h != nil && h.roster != nil && h.roster.Has(e.user) && h.roster.Remove(e.user)
 	p.mu.Unlock()
 	if tell {
-		p.broadcast(e.channel, channels.MemberRemoved(e.channel, e.user))
+		p.node.Hub.Tell(e.channel, channels.MemberRemoved(e.channel, e.user))
 	}
 }

@@ -1,6 +1,11 @@
 package cluster
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
 
 // Bounds on what a node remembers of the entries that it added.
 const (
@@ -41,4 +46,65 @@ func (s *sent) trim(now time.Time) {
 	} else {
 		s.entries = s.entries[n:]
 	}
+}
+
+// repeat adds entries to the log once more that a Redis had taken and lost. Nodes
+// that have delivered them drop the copies.
+func (p *partition) repeat(ctx context.Context) error {
+	p.mu.Lock()
+	p.sent.trim(time.Now())
+	entries := p.sent.entries
+	p.mu.Unlock()
+	if len(entries) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	first, err := p.first(ctx)
+	if err != nil {
+		return err
+	}
+	isCut, err := p.isCut(ctx)
+	if err != nil {
+		return err
+	}
+	pipe := p.client.Pipeline()
+	found := make([]*redis.XMessageSliceCmd, len(entries))
+	for i := range entries {
+		id := entries[i].id.String()
+		found[i] = pipe.XRange(ctx, p.keys.log, id, id)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	missing := pipe
+	var lost []sentEntry
+	var kept sent
+	for i := range entries {
+		switch e := entries[i]; {
+		case len(found[i].Val()) > 0:
+			kept.add(e.id, e.addition)
+		case !isCut || !e.id.before(first):
+			lost = append(lost, e)
+			p.xadd(ctx, missing, e.addition)
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	added, err := missing.Exec(ctx)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sent = kept
+	for i, cmd := range added {
+		if id, ok := parsePosition(cmd.(*redis.StringCmd).Val()); ok {
+			p.sent.add(id, lost[i].addition)
+		}
+	}
+	p.metrics.repeated.Add(float64(len(lost)))
+	p.log.Warn("entries that Redis had kept and lost were added to the log once more", "entries", len(lost))
+	return nil
 }

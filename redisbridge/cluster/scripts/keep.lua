@@ -1,10 +1,11 @@
 -- Keeps the last events of some cache channels and notes up to where the log has
 -- been worked through.
 --
--- KEYS: cache, cached, position, hooks, keeper. ARGV: the generation of the node,
--- which must be the keeper; up to where nodes have read, or nothing if more is to
--- come; up to where webhooks were told; and for each channel its name, for how many milliseconds its last event is
--- kept, and that event.
+-- KEYS: cache, cached, position, hooks, keeper.
+-- ARGV: the generation of the node, which must be the keeper; up to where nodes have
+-- read, or nothing if more is to come; up to where webhooks were told; and for each
+-- channel its name, for how many milliseconds its last event is kept, and that event.
+--
 -- Answers 1, or 0 to a node that isn't the keeper.
 local cache, cached, position, hooks, keeper = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 if redis.call('GET', keeper) ~= ARGV[1] then

@@ -1,4 +1,4 @@
-package redisbridge
+package cluster
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"broadcastd/redisbridge"
 	"broadcastd/test/redistest"
 )
 
@@ -35,7 +36,9 @@ func TestNodes(t *testing.T) {
 	ctx := context.Background()
 	single := redistest.Start(t).URL()
 	for name, url := range map[string]string{"single": single, "Cluster": redistest.StartCluster(t).URL()} {
-		client, _ := app(t, url)
+		client, err := redisbridge.NewClient(url, 4)
+		must(t, err)
+		t.Cleanup(func() { _ = client.Close() })
 		writeNodes(t, client)
 		nodes, err := Nodes(ctx, client, "b:", "1")
 		if err != nil || len(nodes) != 3 {
@@ -73,19 +76,5 @@ func TestNodesOfAnotherKind(t *testing.T) {
 	client.Set(ctx, "b:{1:0}:nodes", "text", 0)
 	if _, err := Nodes(ctx, client, "b:", "1"); err == nil || !strings.Contains(err.Error(), "WRONGTYPE") {
 		t.Errorf("another type: got %v", err)
-	}
-}
-
-func TestAddress(t *testing.T) {
-	for url, want := range map[string]string{
-		"redis://u:hunter2@h:1/2":                             "h:1",
-		"unix://:hunter2@/run/r.sock":                         "/run/r.sock",
-		"redis://:hunter2@h:1?cluster=true&addr=i:2":          "h:1,i:2",
-		"redis://:hunter2@h:1?master_name=m&password=hunter2": "m of h:1",
-		"hunter2": "",
-	} {
-		if got := Address(url); got != want {
-			t.Errorf("%s: got %q, want %q", url, got, want)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package redisbridge
+package cluster
 
 import (
 	"cmp"
@@ -34,8 +34,8 @@ return {
 
 // Nodes lists an app's nodes by name, as its first partition knows them.
 func Nodes(ctx context.Context, client redis.UniversalClient, prefix, app string) ([]NodeInfo, error) {
-	base := fmt.Sprintf("%s{%s:0}:", prefix, app)
-	reply, err := nodesScript.Run(ctx, client, []string{base + "nodes", base + "info", base + "keeper"}).Slice()
+	k := newKeys(prefix, app, 0)
+	reply, err := nodesScript.Run(ctx, client, []string{k.nodes, k.info, k.keeper}).Slice()
 	if err != nil {
 		return nil, err
 	}
@@ -49,23 +49,23 @@ func Nodes(ctx context.Context, client redis.UniversalClient, prefix, app string
 	if err != nil {
 		return nil, err
 	}
-	about := map[string]string{}
+	texts := map[string]string{}
 	for pair := range slices.Chunk(infos, 2) {
-		about[pair[0]] = pair[1]
+		texts[pair[0]] = pair[1]
 	}
 	var nodes []NodeInfo
 	for pair := range slices.Chunk(leases, 2) {
 		var expiry float64 // as Redis writes a score
 		if _, err := fmt.Sscan(pair[1], &expiry); err != nil {
-			return nil, fmt.Errorf("the lease of %q in %snodes is no number", pair[0], base)
+			return nil, fmt.Errorf("the lease of %q in %s is no number", pair[0], k.nodes)
 		}
 		node := NodeInfo{
 			Generation: pair[0],
 			Left:       max(0, time.UnixMilli(int64(expiry)).Sub(at)),
 			Keeper:     reply[3] == pair[0],
 		}
-		if err := node.read(about[pair[0]]); err != nil {
-			return nil, fmt.Errorf("what %q says in %sinfo: %w", pair[0], base, err)
+		if err := node.read(texts[pair[0]]); err != nil {
+			return nil, fmt.Errorf("what %q says in %s: %w", pair[0], k.info, err)
 		}
 		nodes = append(nodes, node)
 	}
@@ -81,17 +81,11 @@ func (n *NodeInfo) read(text string) error {
 	if text == "" {
 		return nil
 	}
-	var info struct {
-		Name        string `json:"name"`
-		Version     string `json:"version"`
-		Started     int64  `json:"started"` // ms
-		Connections int    `json:"connections"`
-	}
-	if err := json.Unmarshal([]byte(text), &info); err != nil {
+	var a about
+	if err := json.Unmarshal([]byte(text), &a); err != nil {
 		return err
 	}
-	n.Name, n.Version, n.Connections = info.Name, info.Version, info.Connections
-	n.Since = time.UnixMilli(info.Started)
+	n.Name, n.Version, n.Connections, n.Since = a.Name, a.Version, a.Connections, time.UnixMilli(a.Started)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"broadcastd/channels"
 	"broadcastd/protocol"
+	"broadcastd/test/redistest"
 )
 
 const room = "presence-room"
@@ -472,5 +474,46 @@ func (l *lone) hears(t *testing.T, names ...string) {
 		case <-time.After(patience):
 			t.Fatalf("%q never came", want)
 		}
+	}
+}
+
+func TestNodesAgreeOnPartitions(t *testing.T) {
+	redis := startRedis(t)
+	a := startNode(t, redis.URL(), nodeOptions{})
+	b := startNode(t, redis.URL(), nodeOptions{partitions: 2})
+	if err := b.cluster.Disagrees(); err == nil || !strings.Contains(err.Error(), "app has 1, here it is 2") {
+		t.Errorf("a node with another number of partitions: %v", err)
+	}
+	if err := a.cluster.Disagrees(); err != nil {
+		t.Errorf("the first node: %v", err)
+	}
+}
+
+func TestRedisRestartedWithItsData(t *testing.T) {
+	redis := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	a, b := startNode(t, redis.URL(), nodeOptions{lease: time.Minute}), startNode(t, redis.URL(), nodeOptions{lease: time.Minute})
+	ann, bob := a.client(), b.client()
+	must(t, ann.join(room, "ann"))
+	must(t, bob.join(room, "bob"))
+	p := b.cluster.partitions[0]
+	generation := p.generationNow()
+	p.turn.Lock() // b doesn't come to read
+	must(t, a.publish(room, "before", "x", 0))
+	redis.Kill()
+	redis.Restart()
+	p.turn.Unlock()
+	eventually(t, "both are back", func() bool { return a.up() && b.up() })
+	must(t, b.publish(room, "after", "x", 0))
+	for _, c := range []*client{ann, bob} {
+		eventually(t, "the last event", c.hears("after"))
+		if n := c.count("before"); n != 1 {
+			t.Errorf("what Redis had kept came %d times", n)
+		}
+		if n := c.count("member_removed"); n != 0 {
+			t.Errorf("%d members were told to have left", n)
+		}
+	}
+	if p.generationNow() != generation {
+		t.Error("a node whose lease held has begun anew")
 	}
 }

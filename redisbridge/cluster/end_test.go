@@ -60,3 +60,17 @@ func TestNothingIsLeftOfSentinelsClient(t *testing.T) {
 	a.leave()
 	eventually(t, "no more goroutines than before", func() bool { return runtime.NumGoroutine() <= before })
 }
+
+func TestNothingIsLeftOfALogByItself(t *testing.T) {
+	redis := startRedis(t)
+	before := runtime.NumGoroutine()
+	lone := listenAlone(t, redis.URL())
+	eventually(t, "it reads", func() bool { return lone.cluster.State() == nil })
+	redis.Freeze()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // there is no time left
+	if err := lone.cluster.Close(ctx); err == nil {
+		t.Error("Close took the position to a Redis that is frozen")
+	}
+	eventually(t, "no more goroutines than before", func() bool { return runtime.NumGoroutine() <= before })
+}

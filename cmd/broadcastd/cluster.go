@@ -100,6 +100,11 @@ func (c *clustering) start(ctx context.Context, srv *server.Server) error {
 	ready, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
 	c.cluster.Ready(ready)
+	if err := c.cluster.Disagrees(); err != nil {
+		_ = c.leave(ready) // the error counts
+		c.stop()
+		return err
+	}
 	return nil
 }
 

@@ -64,7 +64,7 @@ func TestNodesFails(t *testing.T) {
 		env  []string
 		want string
 	}{
-		"away":     {[]string{"BROADCASTD_SCALING_REDIS=redis://u:hunter2@127.0.0.1:1"}, "broadcastd: nodes of app app-id, in redis at 127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused\n"},
+		"away":     {[]string{"BROADCASTD_SCALING_REDIS=redis://u:hunter2@127.0.0.1:1", "BROADCASTD_SCALING_ENABLED=true"}, "broadcastd: nodes of app app-id, in redis at 127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused\n"},
 		"no Redis": {nil, "broadcastd: no Redis is configured that nodes could share; set scaling.redis or redis.url\n"},
 	} {
 		cmd := command(t, slices.Concat(app, test.env), "nodes")

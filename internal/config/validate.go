@@ -177,7 +177,15 @@ func (v *validator) scaling(c *Config) {
 	if s.Enabled && c.LogURL() == "" {
 		v.fail("scaling.enabled", "the nodes need a Redis to share; set scaling.redis or redis.url")
 	}
-	v.redisURL("scaling.redis", s.Redis)
+	if s.ClusterLimits && !s.Enabled {
+		v.fail("scaling.cluster_limits", "it is for several nodes: set scaling.enabled too")
+	}
+	if before := len(v.errs); s.Redis != "" {
+		v.redisURL("scaling.redis", s.Redis)
+		if len(v.errs) == before && !c.ReadsLog() {
+			v.fail("scaling.redis", "nothing would use it: set scaling.enabled, or redis.source to stream or both")
+		}
+	}
 	if strings.ContainsFunc(s.Prefix, func(r rune) bool { return r == '{' || r == '}' || unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
 		v.fail("scaling.prefix", "%s has a space, { or } in it; braces are how a Cluster finds a key's node", quote(s.Prefix))
 	}

@@ -47,6 +47,10 @@ var invalidFiles = map[string][]string{
 		"5: scaling.partitions: 0 is not between 1 and 256",
 		"6: scaling.lease: 6m is not between 1s and 5m",
 	},
+	"scaling-unused": {
+		"4: scaling.cluster_limits: it is for several nodes: set scaling.enabled too",
+		"3: scaling.redis: nothing would use it: set scaling.enabled, or redis.source to stream or both",
+	},
 	"redis-no-prefix": {`2: redis.prefix: the list is empty, so nothing would be heard; "" hears every channel`},
 	"prefix-twice":    {`2: redis.prefix: "a-" stands twice in the list`},
 	"prefix-empty":    {"1: redis.prefix: " + emptyPrefix},

@@ -49,16 +49,16 @@ type Cluster struct {
 // New checks the options; it doesn't connect.
 func New(o Options) (*Cluster, error) {
 	o.CountInterval = cmp.Or(o.CountInterval, 5*time.Second)
-	m, err := newMetrics(o.Registerer)
-	if err != nil {
+	c := &Cluster{options: o, started: time.Now()}
+	var err error
+	if c.metrics, err = newMetrics(o.Registerer, func() bool { return c.State() == nil }); err != nil {
 		return nil, err
 	}
 	// A partition reads on one connection, and uses another two.
-	client, err := redisbridge.NewClient(o.URL, 3*o.Partitions*o.Apps+10)
-	if err != nil {
+	if c.client, err = redisbridge.NewClient(o.URL, 3*o.Partitions*o.Apps+10); err != nil {
 		return nil, err
 	}
-	return &Cluster{options: o, client: client, metrics: m, started: time.Now()}, nil
+	return c, nil
 }
 
 // Serve makes an app part of the cluster; before Run.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"broadcastd/channels"
 	"broadcastd/protocol"
+	"broadcastd/test/redistest"
 )
 
 const room = "presence-room"
@@ -162,6 +164,9 @@ func TestRedisRestartedEmpty(t *testing.T) {
 
 	redis.Kill()
 	eventually(t, "both are out of reach", func() bool { return !a.up() && !b.up() })
+	if up := valueOf(t, a.registry, "broadcastd_cluster_up"); up != 0 {
+		t.Errorf("broadcastd_cluster_up is %v without Redis", up)
+	}
 	if err := a.publish(room, "e", "x", 0); !errors.Is(err, channels.ErrAway) {
 		t.Errorf("publishing without Redis: %v", err)
 	}
@@ -176,6 +181,7 @@ func TestRedisRestartedEmpty(t *testing.T) {
 
 	redis.Restart()
 	eventually(t, "both are back", func() bool { return a.up() && b.up() })
+	eventually(t, "the metric tells so", func() bool { return valueOf(t, a.registry, "broadcastd_cluster_up") == 1 })
 	dan := b.client()
 	eventually(t, "the roster is right", func() bool {
 		users, err := b.app.Users(t.Context(), room)
@@ -255,6 +261,27 @@ func TestOneNodeTellsWebhooks(t *testing.T) {
 func sameSet(a, b []string) bool {
 	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
 	return slices.Equal(a, b)
+}
+
+// TestCountsOfALargeChannel: over 100 a count is told later, and of all nodes.
+func TestCountsOfALargeChannel(t *testing.T) {
+	redis := startRedis(t)
+	a, b := startNode(t, redis.URL(), nodeOptions{counts: true}), startNode(t, redis.URL(), nodeOptions{counts: true})
+	ann := a.client()
+	must(t, ann.join("jobs", ""))
+	var others []*client
+	for range 60 {
+		for _, n := range []*testNode{a, b} {
+			c := n.client()
+			must(t, c.join("jobs", ""))
+			others = append(others, c)
+		}
+	}
+	eventually(t, "the count of all", ann.hears(`{\"subscription_count\":121}`))
+	for _, c := range others[:10] {
+		c.leave("jobs")
+	}
+	eventually(t, "the count of those who stay", ann.hears(`{\"subscription_count\":111}`))
 }
 
 func TestASuccessorTellsWhatWasNotTold(t *testing.T) {
@@ -447,5 +474,46 @@ func (l *lone) hears(t *testing.T, names ...string) {
 		case <-time.After(patience):
 			t.Fatalf("%q never came", want)
 		}
+	}
+}
+
+func TestNodesAgreeOnPartitions(t *testing.T) {
+	redis := startRedis(t)
+	a := startNode(t, redis.URL(), nodeOptions{})
+	b := startNode(t, redis.URL(), nodeOptions{partitions: 2})
+	if err := b.cluster.Disagrees(); err == nil || !strings.Contains(err.Error(), "app has 1, here it is 2") {
+		t.Errorf("a node with another number of partitions: %v", err)
+	}
+	if err := a.cluster.Disagrees(); err != nil {
+		t.Errorf("the first node: %v", err)
+	}
+}
+
+func TestRedisRestartedWithItsData(t *testing.T) {
+	redis := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	a, b := startNode(t, redis.URL(), nodeOptions{lease: time.Minute}), startNode(t, redis.URL(), nodeOptions{lease: time.Minute})
+	ann, bob := a.client(), b.client()
+	must(t, ann.join(room, "ann"))
+	must(t, bob.join(room, "bob"))
+	p := b.cluster.partitions[0]
+	generation := p.generationNow()
+	p.turn.Lock() // b doesn't come to read
+	must(t, a.publish(room, "before", "x", 0))
+	redis.Kill()
+	redis.Restart()
+	p.turn.Unlock()
+	eventually(t, "both are back", func() bool { return a.up() && b.up() })
+	must(t, b.publish(room, "after", "x", 0))
+	for _, c := range []*client{ann, bob} {
+		eventually(t, "the last event", c.hears("after"))
+		if n := c.count("before"); n != 1 {
+			t.Errorf("what Redis had kept came %d times", n)
+		}
+		if n := c.count("member_removed"); n != 0 {
+			t.Errorf("%d members were told to have left", n)
+		}
+	}
+	if p.generationNow() != generation {
+		t.Error("a node whose lease held has begun anew")
 	}
 }

@@ -8,8 +8,8 @@ import (
 // keys are the names in Redis of what belongs to one partition of an app. The
 // braces make Redis Cluster keep them together.
 type keys struct {
-	tag                                                                           string
-	log, nodes, info, keeper, channels, dead, due, position, hooks, cache, cached string
+	tag                                                                                       string
+	log, nodes, info, keeper, channels, dead, due, position, hooks, cache, cached, partitions string
 }
 
 func newKeys(prefix, app string, partition int) keys {
@@ -17,7 +17,7 @@ func newKeys(prefix, app string, partition int) keys {
 	return keys{
 		tag: tag, log: tag + "log", nodes: tag + "nodes", info: tag + "info", keeper: tag + "keeper",
 		channels: tag + "channels", dead: tag + "dead", due: tag + "due",
-		position: tag + "position", hooks: tag + "hooks", cache: tag + "cache", cached: tag + "cached",
+		position: tag + "position", hooks: tag + "hooks", cache: tag + "cache", cached: tag + "cached", partitions: tag + "partitions",
 	}
 }
 

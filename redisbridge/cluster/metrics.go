@@ -33,8 +33,16 @@ type metrics struct {
 	cleaned      prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	var all []prometheus.Collector
+// newMetrics registers them. up tells whether Redis is in reach.
+func newMetrics(reg prometheus.Registerer, up func() bool) (*metrics, error) {
+	all := []prometheus.Collector{prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "broadcastd_cluster_up", Help: "1 while the cluster's Redis answers, for all logs.",
+	}, func() float64 {
+		if up() {
+			return 1
+		}
+		return 0
+	})}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 		all = append(all, c)
@@ -54,7 +62,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	all = append(all, entries, nodes)
 	m := &metrics{
 		nodes:        nodes,
-		kept:         gauge("broadcastd_cluster_kept_logs", "Logs of which this node is the keeper."),
+		kept:         gauge("broadcastd_cluster_kept_logs", "Logs of which this node is the keeper, when Redis last told."),
 		gaps:         counter("broadcastd_log_gaps_total", "Times that a log was cut before this node had read it: events were missed."),
 		rewinds:      counter("broadcastd_log_rewinds_total", "Times that a Redis lacked entries that this node had read."),
 		repeated:     counter("broadcastd_log_repeats_total", "Entries added once more because a Redis had lost them."),

@@ -74,6 +74,9 @@ func pause(ctx context.Context, d time.Duration) {
 func (p *partition) session(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if err := p.agree(ctx); err != nil {
+		return err
+	}
 	if p.solo {
 		return p.listen(ctx, cancel)
 	}
@@ -104,7 +107,11 @@ func (p *partition) begin(cancel context.CancelCauseFunc, b beat) (fresh bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fail = cancel
-	p.log.Info("the cluster's Redis answers", "away", time.Since(p.since).Round(time.Millisecond))
+	if p.sessions == 0 {
+		p.log.Info("the log is read")
+	} else {
+		p.log.Info("the cluster's Redis answers again", "away", time.Since(p.since).Round(time.Millisecond))
+	}
 	p.up, p.since, p.why = true, time.Now(), nil
 	p.sessions++
 	for _, h := range p.channels {

@@ -276,7 +276,10 @@ func (s *Server) unavailable(err error, away, unsure string) error {
 	case errors.Is(err, channels.ErrAway):
 		return &apiError{http.StatusServiceUnavailable, "cluster_away", away}
 	}
-	s.log.Warn("a request of the HTTP API failed, since the cluster's Redis gave no good answer", "err", err)
+	now, last := time.Now().Unix(), s.unsure.Load()
+	if now-last >= 60 && s.unsure.CompareAndSwap(last, now) {
+		s.log.Warn("a request of the HTTP API failed, since the cluster's Redis gave no good answer; further ones within a minute are only counted", "err", err)
+	}
 	return &apiError{http.StatusServiceUnavailable, "cluster_unsure", unsure}
 }
 

@@ -59,7 +59,8 @@ type Server struct {
 	underWay atomic.Int64 // HTTP requests that are being answered
 	sessions sync.WaitGroup
 	leaving  sync.Once
-	refusals sync.Map // labels of refusals that were logged
+	refusals sync.Map     // labels of refusals that were logged
+	unsure   atomic.Int64 // when a request that the cluster failed was logged, in seconds of Unix time
 
 	closeMu sync.Mutex // guards the following, and sessions growing from zero
 	closed  bool

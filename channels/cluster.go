@@ -58,9 +58,9 @@ type Cluster interface {
 	Users(ctx context.Context, channel string) ([]string, error)
 	Connections(ctx context.Context) (int, error)
 
-	// Leave returns once the cluster has heard what the end of the node's sessions
+	// Settle returns once the cluster has heard what the end of the node's sessions
 	// caused, which must be over. Webhooks are told nothing more here after it.
-	Leave(ctx context.Context) error
+	Settle(ctx context.Context) error
 }
 
 // Place is what a connection has taken in the cluster.

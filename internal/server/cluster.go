@@ -295,7 +295,7 @@ func (s *Server) leaveClusters(ctx context.Context) (err error) {
 			if a.cluster == nil {
 				return nil
 			}
-			if err := a.cluster.Leave(ctx); err != nil {
+			if err := a.cluster.Settle(ctx); err != nil {
 				return fmt.Errorf("the other nodes of app %s may hear of the last departures only when the lease has run out: %w", a.ID, err)
 			}
 			return nil

@@ -326,7 +326,7 @@ func (n *fakeNode) Connections(context.Context) (connections int, err error) {
 	return connections, err
 }
 
-func (n *fakeNode) Leave(context.Context) error {
+func (n *fakeNode) Settle(context.Context) error {
 	state := n.log.state()
 	n.mu.Lock()
 	defer n.mu.Unlock()

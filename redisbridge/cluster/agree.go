@@ -15,17 +15,15 @@ var ErrDisagrees = errors.New("scaling.partitions differs from that of the clust
 // agree reports whether all nodes have the same number of partitions. With another
 // one a node would look for channels where the others don't have them.
 func (p *partition) agree(ctx context.Context) error {
-	if p.index > 0 {
-		return nil
-	}
+	key := newKeys(p.options.Prefix, p.node.App, 0).partitions
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	own := strconv.Itoa(p.options.Partitions)
-	err := p.client.SetArgs(ctx, p.keys.partitions, own, redis.SetArgs{Mode: "NX"}).Err()
+	err := p.client.SetArgs(ctx, key, own, redis.SetArgs{Mode: "NX"}).Err()
 	if err == nil || !errors.Is(err, redis.Nil) {
 		return err
 	}
-	theirs, err := p.client.Get(ctx, p.keys.partitions).Result()
+	theirs, err := p.client.Get(ctx, key).Result()
 	if err != nil || theirs == own {
 		return err
 	}

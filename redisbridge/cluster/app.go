@@ -240,9 +240,9 @@ func away(err error) error {
 	return fmt.Errorf("%w: %w", channels.ErrAway, err)
 }
 
-// Leave waits until what the sessions' ends caused is declared and, if this node is
+// Settle waits until what the sessions' ends caused is declared and, if this node is
 // the keeper, on its way to the webhooks. What follows is told by another.
-func (a *app) Leave(ctx context.Context) error {
+func (a *app) Settle(ctx context.Context) error {
 	return eachPartition(a.partitions, func(p *partition) error {
 		err := p.catchUp(ctx)
 		p.turn.Lock()

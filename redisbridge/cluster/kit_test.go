@@ -90,7 +90,7 @@ func (n *testNode) leave() {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := n.app.Leave(ctx); err != nil {
+	if err := n.app.Settle(ctx); err != nil {
 		n.t.Error(err)
 	}
 	if err := n.cluster.Close(ctx); err != nil {

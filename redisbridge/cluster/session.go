@@ -29,12 +29,15 @@ func (p *partition) run(ctx context.Context) {
 	all.Go(func() { p.write(ctx) })
 	for wait := retryMin; ctx.Err() == nil; wait = min(2*wait, retryMax) {
 		began := time.Now()
+		was := p.sessionNow()
 		err := p.session(ctx)
 		if ctx.Err() != nil {
 			break
 		}
 		p.down(err)
-		p.report(err)
+		if p.sessionNow() == was { // otherwise down has told
+			p.report(err)
+		}
 		p.try.Do(func() { close(p.tried) })
 		if errors.Is(err, errGone) || time.Since(began) > retryMax {
 			wait = retryMin
@@ -42,6 +45,12 @@ func (p *partition) run(ctx context.Context) {
 		pause(ctx, wait/2+rand.N(wait/2))
 	}
 	all.Wait()
+}
+
+func (p *partition) sessionNow() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sessions
 }
 
 // report tells why Redis can't be reached, without repeating itself.

@@ -167,16 +167,16 @@ func (b *Bridge) listen(ctx context.Context) error {
 	case !heard.IsZero():
 		b.lost, b.logged = heard, time.Now()
 		b.log.Warn("redis connection lost", "err", err)
-	case failure(err) != b.failure || time.Since(b.logged) >= logEvery:
-		b.failure, b.logged = failure(err), time.Now()
+	case FailureOf(err) != b.failure || time.Since(b.logged) >= logEvery:
+		b.failure, b.logged = FailureOf(err), time.Now()
 		b.log.Warn("redis can't be subscribed to, trying again", "err", err)
 	}
 	return err
 }
 
-// failure is what of an error tells it from others. A broken connection's text
+// FailureOf is what of an error tells it from others. A broken connection's text
 // names the local port too, which is another each time.
-func failure(err error) string {
+func FailureOf(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Op + ": " + op.Err.Error()
 	}

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"time"
+
+	"broadcastd/redisbridge"
 )
 
 const (
@@ -55,19 +56,10 @@ func (p *partition) sessionNow() int {
 
 // report tells why Redis can't be reached, without repeating itself.
 func (p *partition) report(err error) {
-	if failure := failureOf(err); failure != p.failure || time.Since(p.reported) >= reportEvery {
+	if failure := redisbridge.FailureOf(err); failure != p.failure || time.Since(p.reported) >= reportEvery {
 		p.failure, p.reported = failure, time.Now()
 		p.log.Warn("the cluster's Redis can't be used, trying again", "err", err)
 	}
-}
-
-// failureOf is what of an error tells it from others. A broken connection's text
-// names the local port too, which is another each time.
-func failureOf(err error) string {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op.Op + ": " + op.Err.Error()
-	}
-	return err.Error()
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -85,6 +77,9 @@ func (p *partition) session(ctx context.Context) error {
 	defer cancel(nil)
 	if err := p.agree(ctx); err != nil {
 		return err
+	}
+	if p.index == 0 && p.sessionNow() == 0 {
+		p.warnOfEviction(ctx)
 	}
 	if p.solo {
 		return p.listen(ctx, cancel)

@@ -517,3 +517,15 @@ func TestRedisRestartedWithItsData(t *testing.T) {
 		t.Error("a node whose lease held has begun anew")
 	}
 }
+
+func TestNodesOverTLS(t *testing.T) {
+	redis := redistest.StartCluster(t, redistest.TLSArgs(t)...)
+	url := "rediss://" + redis.Node(0).TLSAddr() + "?cluster=true&skip_verify=true"
+	a, b := startNode(t, url, nodeOptions{partitions: 3}), startNode(t, url, nodeOptions{partitions: 3})
+	ann, bob := a.client(), b.client()
+	must(t, ann.join(room, "ann"))
+	must(t, bob.join(room, "bob"))
+	must(t, a.publish(room, "hello", "x", 0))
+	eventually(t, "an event from the other node", bob.hears("hello"))
+	eventually(t, "a member of the other node", ann.hears("member_added"))
+}

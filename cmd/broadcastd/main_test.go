@@ -174,6 +174,24 @@ func TestStartDeliversAndStops(t *testing.T) {
 	}
 }
 
+// TestSecondSignal: who doesn't want to wait for the end signals again.
+func TestSecondSignal(t *testing.T) {
+	d := startDaemon(t, append(app, "BROADCASTD_SHUTDOWN_DELAY=1h", "BROADCASTD_SHUTDOWN_TIMEOUT=2h"))
+	ended := make(chan error, 1)
+	go func() { ended <- d.Wait() }()
+	for running := true; running; { // the first may have just been heard
+		_ = d.Process.Signal(syscall.SIGTERM) // it may have ended
+		select {
+		case <-ended: // with the signal as the error
+			running = false
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	if strings.Contains(d.out.String(), "msg=stopped") {
+		t.Errorf("it ended in an orderly way:\n%s", d.out)
+	}
+}
+
 func TestStartRefuses(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -23,6 +23,10 @@ type Config struct {
 	Gather time.Duration `yaml:"gather"`
 	// ShutdownTimeout bounds the time from SIGTERM to the end.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
+	// ShutdownDelay is how long all goes on after SIGTERM while readiness says no,
+	// ShutdownSpread how long it then takes until the last client is closed.
+	ShutdownDelay  time.Duration `yaml:"shutdown_delay"`
+	ShutdownSpread time.Duration `yaml:"shutdown_spread"`
 	// ShutdownCloseCode is what clients are closed with then: 4200, on which
 	// pusher-js reconnects at once, or 4100, on which it waits for a second.
 	ShutdownCloseCode int `yaml:"shutdown_close_code"`

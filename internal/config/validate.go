@@ -76,6 +76,9 @@ func (v *validator) path(path, value string) {
 	}
 }
 
+// requestTime is what HTTP requests under way get at the end, and a little more.
+const requestTime = 2 * time.Second
+
 // maxGather is a delay that people notice.
 const maxGather = time.Second
 
@@ -94,6 +97,15 @@ func (v *validator) listeners(c *Config) {
 		v.fail("gather", "%s is not between 0s (write each event at once) and %s", c.Gather, maxGather)
 	}
 	v.positive("shutdown_timeout", c.ShutdownTimeout)
+	switch {
+	case c.ShutdownDelay < 0:
+		v.fail("shutdown_delay", "%s is less than 0s (clients are sent away at once)", c.ShutdownDelay)
+	case c.ShutdownSpread < 0:
+		v.fail("shutdown_spread", "%s is less than 0s (all clients are closed at the same time)", c.ShutdownSpread)
+	case c.ShutdownDelay+c.ShutdownSpread > 0 && c.ShutdownDelay+c.ShutdownSpread+requestTime > c.ShutdownTimeout:
+		v.fail("shutdown_timeout", "%s is too short for shutdown_delay (%s), shutdown_spread (%s) and %s for what is under way",
+			displayDuration(c.ShutdownTimeout), displayDuration(c.ShutdownDelay), displayDuration(c.ShutdownSpread), displayDuration(requestTime))
+	}
 	if c.ShutdownCloseCode != 4100 && c.ShutdownCloseCode != 4200 {
 		v.fail("shutdown_close_code", "%d is neither 4200 (clients reconnect at once) nor 4100 (after a second)", c.ShutdownCloseCode)
 	}

@@ -13,7 +13,12 @@ const notHookURL = "expected an absolute URL such as https://api.example.com/bro
 // invalidFiles are the files of testdata/invalid and their errors after
 // "file:"; those without a line are of no place in it.
 var invalidFiles = map[string][]string{
-	"gather":                {"2: gather: 5s is not between 0s (write each event at once) and 1s"},
+	"gather": {"2: gather: 5s is not between 0s (write each event at once) and 1s"},
+	"shutdown-time": {
+		"2: shutdown_timeout: 5s is too short for shutdown_delay (2s), shutdown_spread (2s) and 2s for what is under way",
+	},
+	"shutdown-spread":       {"2: shutdown_spread: -1s is less than 0s (all clients are closed at the same time)"},
+	"shutdown-delay":        {"2: shutdown_delay: -1s is less than 0s (clients are sent away at once)"},
 	"shutdown-code":         {"2: shutdown_close_code: 4001 is neither 4200 (clients reconnect at once) nor 4100 (after a second)"},
 	"auth-path-taken":       {`3: auth.path: "/apps/auth" begins with a route that the server has already`},
 	"no-app":                {"app: " + noApp},

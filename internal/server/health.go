@@ -38,7 +38,7 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 		Notices map[string]string `json:"notices,omitempty"`
 	}{Status: "ready", Reasons: map[string]string{}, Notices: map[string]string{}}
 	code := http.StatusOK
-	if s.draining.Load() {
+	if s.leavingSoon.Load() {
 		code = http.StatusServiceUnavailable
 		answer.Reasons["shutdown"] = "the server is shutting down"
 	}

@@ -100,11 +100,12 @@ var (
 	descSubs        = prometheus.NewDesc("broadcastd_subscriptions", "Subscriptions now, by kind of channel.", []string{"app", "kind"}, nil)
 	descDelivered   = prometheus.NewDesc("broadcastd_deliveries_total", "Copies of events given to connections.", nil, nil)
 	descBytes       = prometheus.NewDesc("broadcastd_sent_bytes_total", "Bytes written to WebSocket connections.", nil, nil)
+	descDraining    = prometheus.NewDesc("broadcastd_draining", "1 from SIGTERM on.", nil, nil)
 	descBacklog     = prometheus.NewDesc("broadcastd_backlog", "Items that wait for a flusher now.", nil, nil)
 )
 
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descConnections, descChannels, descSubs, descDelivered, descBytes, descBacklog} {
+	for _, d := range []*prometheus.Desc{descConnections, descChannels, descSubs, descDelivered, descBytes, descBacklog, descDraining} {
 		ch <- d
 	}
 }
@@ -128,4 +129,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descDelivered, s.flushers.Delivered())
 	counter(descBytes, s.flushers.Bytes())
 	gauge(descBacklog, s.flushers.Backlog())
+	draining := int64(0)
+	if s.leavingSoon.Load() {
+		draining = 1
+	}
+	gauge(descDraining, draining)
 }

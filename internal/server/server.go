@@ -55,12 +55,13 @@ type Server struct {
 
 	goodbye *socket.Reason // what clients are told at shutdown
 
-	draining atomic.Bool
-	underWay atomic.Int64 // HTTP requests that are being answered
-	sessions sync.WaitGroup
-	leaving  sync.Once
-	refusals sync.Map     // labels of refusals that were logged
-	unsure   atomic.Int64 // when a request that the cluster failed was logged, in seconds of Unix time
+	leavingSoon atomic.Bool  // readiness says no
+	draining    atomic.Bool  // nothing is accepted any more
+	underWay    atomic.Int64 // HTTP requests that are being answered
+	sessions    sync.WaitGroup
+	leaving     sync.Once
+	refusals    sync.Map     // labels of refusals that were logged
+	unsure      atomic.Int64 // when a request that the cluster failed was logged, in seconds of Unix time
 
 	closeMu sync.Mutex // guards the following, and sessions growing from zero
 	closed  bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -24,23 +25,50 @@ const (
 	killTime = 500 * time.Millisecond
 )
 
-// Drain stops accepting, and waits for the HTTP requests under way. Clients stay
-// and hear everything, until Shutdown. A second time it does nothing.
-func (s *Server) Drain(ctx context.Context) (err error) {
-	s.closeMu.Lock()
-	again := s.draining.Swap(true)
-	s.closeMu.Unlock()
-	if again {
+// spreadPause is between two parts of the clients that are sent away.
+const spreadPause = 50 * time.Millisecond
+
+// Drain says that the server is not ready, and goes on for shutdown_delay. Then it
+// stops accepting, waits for the HTTP requests under way, and sends clients away
+// over shutdown_spread. Those who are left hear everything, until Shutdown. A second
+// time it does nothing. The end of ctx cuts all of it short.
+func (s *Server) Drain(ctx context.Context) error {
+	if s.leavingSoon.Swap(true) {
 		return nil
 	}
+	pause(ctx, s.cfg.ShutdownDelay)
+	s.closeMu.Lock()
+	s.draining.Store(true)
+	s.closeMu.Unlock()
 	_ = s.listener.Close() // Accept tells
+	pause(ctx, acceptedTime)
+	err := s.endRequests(ctx)
 
-	accepted, cancel := context.WithTimeout(ctx, acceptedTime)
+	parts := uint16(min(s.cfg.ShutdownSpread/spreadPause, math.MaxUint16))
+	for part := range parts {
+		if ctx.Err() != nil {
+			break
+		}
+		s.flushers.CloseShare(s.goodbye, part, parts)
+		pause(ctx, spreadPause)
+	}
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// endRequests waits for the HTTP requests under way.
+func (s *Server) endRequests(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	<-accepted.Done()
-	requests, cancel := context.WithTimeout(ctx, requestTime)
-	defer cancel()
-	if s.public.Shutdown(requests) != nil { // it also waits for those who connected and asked nothing
+	if s.public.Shutdown(ctx) != nil { // it also waits for those who connected and asked nothing
 		if n := s.underWay.Load(); n > 0 {
 			err = fmt.Errorf("%d HTTP requests still under way were cut off", n)
 		}

@@ -54,6 +54,7 @@ const (
 	opBroadcast
 	opClose
 	opCloseAll
+	opCloseShare
 	opWake // look at killed
 	opWritable
 )
@@ -61,6 +62,7 @@ const (
 // work is an item of an inbox. Which fields count depends on op.
 type work struct {
 	op       op
+	share    share
 	conn     *Conn
 	topic    uint64
 	frame    protocol.Frame
@@ -69,6 +71,9 @@ type work struct {
 	received int64 // when the event came in, on clock()
 	reason   *Reason
 }
+
+// share is one of so many parts of all connections.
+type share struct{ part, of uint16 }
 
 const (
 	// maxBacklog is the number of items in an inbox above which those who
@@ -287,6 +292,12 @@ func (f *Flusher) do(w *work) {
 		for _, c := range f.conns {
 			c.ended.CompareAndSwap(nil, w.reason)
 			f.close(c)
+		}
+	case opCloseShare:
+		for _, c := range f.conns {
+			if uint64(c.id)%uint64(w.share.of) == uint64(w.share.part) && c.ended.CompareAndSwap(nil, w.reason) {
+				f.close(c)
+			}
 		}
 	case opWake:
 	case opWritable:

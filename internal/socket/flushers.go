@@ -105,6 +105,12 @@ func (fs *Flushers) Wait() {
 // CloseAll ends every connection as [Conn.Close] does.
 func (fs *Flushers) CloseAll(reason *Reason) { fs.pushAll(work{op: opCloseAll, reason: reason}) }
 
+// CloseShare does that for one of so many parts of the connections, those whose
+// socket id leaves part when divided by of.
+func (fs *Flushers) CloseShare(reason *Reason, part, of uint16) {
+	fs.pushAll(work{op: opCloseShare, reason: reason, share: share{part, of}})
+}
+
 // KillAll ends every connection at once, whatever is still to be written, and
 // those that come later.
 func (fs *Flushers) KillAll(reason *Reason) {

@@ -264,6 +264,17 @@ func (w *world) redisFault() {
 func (w *world) check() {
 	w.t.Helper()
 	m := modelOf(w.clients)
+	for _, n := range w.nodes { // one that has just seen Redis freeze is away for a moment more
+		eventually(w.t, "readiness", func() error {
+			switch text, err := n.readiness(); {
+			case err != nil:
+				return err
+			case !strings.Contains(text, `"status":"ready"`):
+				return fmt.Errorf("node %s is not ready: %s", n.name, text)
+			}
+			return nil
+		})
+	}
 	for _, c := range w.clients {
 		eventually(w.t, "what clients were told", func() error { return m.told(c) })
 	}

@@ -29,7 +29,7 @@ const (
 
 var (
 	errNotYet = errors.New("not connected yet")
-	errGone   = errors.New("Redis no longer knows this node: its lease had run out and another node cleaned up after it, or Redis lost it")
+	errGone   = errors.New("this node is no longer known to Redis: its lease had run out and another node cleaned up after it, or Redis lost it")
 	errLost   = errors.New("declarations of this node are lost: its Redis took over from one that knew more")
 )
 

@@ -177,12 +177,15 @@ func TestStartDeliversAndStops(t *testing.T) {
 // TestSecondSignal: who doesn't want to wait for the end signals again.
 func TestSecondSignal(t *testing.T) {
 	d := startDaemon(t, append(app, "BROADCASTD_SHUTDOWN_DELAY=1h", "BROADCASTD_SHUTDOWN_TIMEOUT=2h"))
-	ended := make(chan error, 1)
-	go func() { ended <- d.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = d.Wait() // the signal is its error
+	}()
 	for running := true; running; { // the first may have just been heard
 		_ = d.Process.Signal(syscall.SIGTERM) // it may have ended
 		select {
-		case <-ended: // with the signal as the error
+		case <-ended:
 			running = false
 		case <-time.After(100 * time.Millisecond):
 		}

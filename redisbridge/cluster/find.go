@@ -10,9 +10,9 @@ import (
 // where the log was left, unless the log isn't what it was.
 func (p *partition) find(ctx context.Context, b beat) error {
 	p.turn.Lock()
-	at := p.at
+	at, placed := p.at, p.placed
 	p.turn.Unlock()
-	if at == (position{}) {
+	if !placed {
 		if !p.solo {
 			if err := p.restore(ctx); err != nil {
 				return err
@@ -45,7 +45,7 @@ func (p *partition) find(ctx context.Context, b beat) error {
 		}
 	}
 	p.turn.Lock()
-	p.at = at
+	p.at, p.placed = at, true
 	p.turn.Unlock()
 	return nil
 }

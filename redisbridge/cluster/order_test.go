@@ -202,3 +202,15 @@ func TestWhoComesWithoutRedisHearsTheCount(t *testing.T) {
 	redis.Thaw()
 	eventually(t, "the count", after.hears("subscription_count"))
 }
+
+func TestANodeThatHasReadNothingYet(t *testing.T) {
+	redis := startRedis(t)
+	a, b := startNode(t, redis.URL(), nodeOptions{}), startNode(t, redis.URL(), nodeOptions{})
+	b.stop() // cut off while the log is empty
+	must(t, a.publish("jobs", "meanwhile", "x", 0))
+	p := b.cluster.partitions[0]
+	must(t, p.find(t.Context(), beat{checkpoint: "99999999999999-0"})) // the keeper has read it
+	if p.at != (position{}) {
+		t.Errorf("it reads on behind %s, although it has read nothing", p.at)
+	}
+}

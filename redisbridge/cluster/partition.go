@@ -39,6 +39,7 @@ type partition struct {
 	// It guards the following.
 	turn    sync.Mutex
 	at      position            // up to where the log has been read
+	placed  bool                // at was found once: zero is before the first entry then
 	results []result            // that wait for their position, by it
 	seen    map[string]*seen    // by generation
 	kept    map[string]position // cache channels whose last event the keeper hasn't kept yet

@@ -237,10 +237,14 @@ test('realtime.js shares subscriptions and bounds what waits', LIMIT, async () =
     // Left and joined again while the server's answer is under way.
     joined(rt).leave();
     await joined(rt).done;
+    // pusher-js can take the answer to the first for one to the second, and be told
+    // that it isn't subscribed; nobody confirms a whisper, so it is said until heard.
+    const repeat = setInterval(() => rt.whisperToJob(id, { n: 'last' }), 500);
     await rt.whisperToJob(id, { n: 'last' });
     await last;
+    clearInterval(repeat);
     for (const realtime of [rt, other]) realtime.disconnect();
-    return { givenUp: states.indexOf('rejected'), left, heard };
+    return { givenUp: states.indexOf('rejected'), left, heard: [...new Set(heard)] };
   }, id);
   assert.deepEqual(result, {
     givenUp: 0,

@@ -212,7 +212,7 @@ func TestAFrozenNodePutsItsClientsBack(t *testing.T) {
 	eventually(t, "member_added", ann.hears("member_added"))
 	// b loses its lease as if it had been frozen: another has cleaned up after it.
 	p := b.cluster.partitions[0]
-	must(t, a.cluster.partitions[0].cleanUp(t.Context(), p.generationNow(), true))
+	must(t, a.cluster.partitions[0].latestSession().cleanUp(t.Context(), p.generationNow(), true))
 	eventually(t, "member_removed", ann.hears("member_removed"))
 	eventually(t, "bob is back", func() bool { return ann.count("member_added") == 2 })
 	eventually(t, "and knows it", func() bool {

@@ -38,6 +38,7 @@ bin/jobs:
 test: build $(JS:%=%$(MODULES)) ## all tests: Go, browser, clients in Node with one node and with three (RACE=1: race detector)
 	@scripts/need.sh redis-server chromium nginx caddy openssl php-cli php-redis prometheus systemd
 	$(GOTEST) ./...
+	cd test/deploy/schema && go test ./...
 	scripts/image-smoke.sh
 	cd test/e2e && node --test --test-timeout=600000
 	cd test/clients && for nodes in 1 3; do \
@@ -51,8 +52,7 @@ bench: ## benchmarks (COUNT=10 for benchstat), then all load scenarios, a table 
 
 check: $(LINT) ## format, go.mod, vet, staticcheck, golangci-lint, no paths of one machine
 	gofmt -d $$(git ls-files -co --exclude-standard '*.go')
-	go mod tidy -diff
-	go vet ./...
+	for module in . test/deploy/schema; do (cd $$module && go mod tidy -diff && go vet ./...); done
 	go run $(STATICCHECK) ./...
 	$(LINT) run
 	scripts/check-portable.sh

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// program builds the daemon, once, as it is released, and gives its path.
+// program builds the daemon, once, as v1.2.3 is released, and gives its path.
 func program(t *testing.T) string {
 	t.Helper()
 	path, err := build()
@@ -51,7 +51,7 @@ func program(t *testing.T) string {
 
 var build = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(folder, "broadcastd")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "./cmd/broadcastd")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-X main.version=v1.2.3 -X main.commit=0123456789ab", "-o", path, "./cmd/broadcastd")
 	cmd.Dir = root()
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

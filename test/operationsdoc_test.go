@@ -115,7 +115,7 @@ func literal(n ast.Node) (string, bool) {
 func daemonFiles(t *testing.T) (files []*ast.File) {
 	t.Helper()
 	for pkg := range layers {
-		err := filepath.WalkDir(filepath.Join("..", filepath.FromSlash(pkg)), func(path string, entry fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join("..", filepath.FromSlash(pkg)), func(path string, _ fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
 				return err

@@ -199,7 +199,7 @@ func (q query) check(metrics map[string]*dto.MetricFamily) (problems []string) {
 				continue
 			}
 			if op == "=~" {
-				for _, alternative := range strings.SplitSeq(value, "|") {
+				for alternative := range strings.SplitSeq(value, "|") {
 					re := regexp.MustCompile("^(?:" + alternative + ")$")
 					if !slices.ContainsFunc(there, re.MatchString) && alternative != "[45].." {
 						problems = append(problems, fmt.Sprintf("%s is never %s of %s", alternative, label, s[1]))
@@ -211,7 +211,7 @@ func (q query) check(metrics map[string]*dto.MetricFamily) (problems []string) {
 		}
 	}
 	for _, g := range grouping.FindAllStringSubmatch(q.expr, -1) {
-		for _, label := range strings.SplitSeq(g[1], ",") {
+		for label := range strings.SplitSeq(g[1], ",") {
 			if label = strings.TrimSpace(label); !slices.Contains(labels, label) {
 				problems = append(problems, "groups by "+label+", which none of its metrics has")
 			}

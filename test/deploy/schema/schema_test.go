@@ -52,7 +52,7 @@ func TestKubernetesManifests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, document := range bytes.Split(text, []byte("\n---\n")) {
+		for document := range bytes.SplitSeq(text, []byte("\n---\n")) {
 			if err := decode(document, seen); err != nil {
 				t.Errorf("%s: %v", file, err)
 			}

@@ -48,7 +48,7 @@ test: build $(JS:%=%$(MODULES)) ## all tests: Go, browser, clients in Node with 
 	done
 
 docs: ## man pages and shell completions, in bin/docs
-	go run -tags docs -ldflags "$(LDFLAGS)" ./cmd/broadcastd docs bin/docs
+	go run -trimpath -tags docs -ldflags "$(LDFLAGS)" ./cmd/broadcastd docs bin/docs
 
 bench: ## benchmarks (COUNT=10 for benchstat), then all load scenarios, a table and a plot
 	go test -run='^$$' -bench=. -benchmem -count=$(COUNT) ./...

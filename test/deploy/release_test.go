@@ -135,7 +135,7 @@ func docs(t *testing.T) string {
 
 var makeDocs = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(folder, "docs")
-	cmd := exec.Command("go", "run", "-tags", "docs", "./cmd/broadcastd", "docs", dir)
+	cmd := exec.Command("go", "run", "-trimpath", "-tags", "docs", "./cmd/broadcastd", "docs", dir)
 	cmd.Dir = root()
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

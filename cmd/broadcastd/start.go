@@ -46,7 +46,8 @@ environment (BROADCASTD_*, and Reverb's REVERB_* and REDIS_*), and by flags.
 // start runs the daemon until ctx ends. Its parts are made in order of
 // dependency and end in reverse.
 func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.Writer) error {
-	log := newLogger(cfg.Log, cfg.Debug, stderr)
+	out, log := newLog(cfg, stderr)
+	defer out.Close(logTime)
 	if dev {
 		stop, err := devRedis(ctx, &cfg, stdout)
 		if err != nil {
@@ -55,6 +56,7 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 		defer stop()
 	}
 
+	limitMemory(log)
 	registry := prometheus.NewRegistry()
 	clu, err := newCluster(cfg, registry, log)
 	if err != nil {
@@ -65,6 +67,7 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 		return err
 	}
 	defer srv.Close()
+	watchLog(out, srv, registry)
 	if err := clu.start(ctx, srv); err != nil {
 		return err
 	}
@@ -173,17 +176,4 @@ func redisSources(cfg config.Config) []redisbridge.Source {
 		sources = append(sources, redisbridge.Source{Prefix: s.Prefix, App: s.App})
 	}
 	return sources
-}
-
-func newLogger(c config.Log, debug bool, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Level)) // validated with the configuration
-	if debug {
-		level = min(level, slog.LevelInfo) // at which messages are printed
-	}
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }

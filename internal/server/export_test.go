@@ -26,3 +26,6 @@ func (s *Server) Break(appID string) {
 
 // Handler answers clients and APIs.
 func (s *Server) Handler() http.Handler { return s.public.Handler }
+
+// Guarded is what every request goes through.
+func (s *Server) Guarded(h http.Handler) http.Handler { return s.guarded(h) }

@@ -50,6 +50,9 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, id protocol.SocketID, greeting protocol.Frame, limits *socket.Limits) *socket.Conn {
 	conn, err := s.flushers.Upgrade(w, r, id, greeting, limits)
 	if err != nil {
+		if isShortage(err) { // it was accepted with the last descriptor, and needs another
+			s.accepting.lacks(err)
+		}
 		s.metrics.refusedConnections.WithLabelValues("no_handshake").Inc()
 		s.sessions.Done()
 		return nil

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -54,6 +55,7 @@ func Main(m *testing.M) int {
 
 // Options are what differs between tests.
 type Options struct {
+	Binary string // another than the one built by Main
 	// Config is YAML: further keys, and what is to stand in app besides its id.
 	Config, App string
 	Env         []string
@@ -87,9 +89,10 @@ func Start(t testing.TB, o Options) *Daemon {
 		t.Fatal(err)
 	}
 	d := &Daemon{t: t, Log: &Log{}, exited: make(chan struct{})}
-	d.cmd = exec.Command(binary, "start", "--config", config)
+	path := cmp.Or(o.Binary, binary)
+	d.cmd = exec.Command(path, "start", "--config", config)
 	if o.Descriptors > 0 {
-		d.cmd = exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, o.Descriptors), binary, "start", "--config", config)
+		d.cmd = exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, o.Descriptors), path, "start", "--config", config)
 	}
 	d.cmd.Env = o.Env
 	d.cmd.Stdout, d.cmd.Stderr = d.Log, d.Log
@@ -148,7 +151,7 @@ func (d *Daemon) Kill() {
 // Stop has the daemon end in order, and tells whether it did.
 func (d *Daemon) Stop() error {
 	d.t.Helper()
-	d.signal(syscall.SIGTERM)
+	d.Signal(syscall.SIGTERM)
 	select {
 	case <-d.exited:
 	case <-time.After(patience):
@@ -161,12 +164,13 @@ func (d *Daemon) Stop() error {
 }
 
 // Freeze stops the process, Thaw lets it go on.
-func (d *Daemon) Freeze() { d.t.Helper(); d.signal(syscall.SIGSTOP) }
+func (d *Daemon) Freeze() { d.t.Helper(); d.Signal(syscall.SIGSTOP) }
 
 // Thaw ends Freeze.
-func (d *Daemon) Thaw() { d.t.Helper(); d.signal(syscall.SIGCONT) }
+func (d *Daemon) Thaw() { d.t.Helper(); d.Signal(syscall.SIGCONT) }
 
-func (d *Daemon) signal(s syscall.Signal) {
+// Signal sends a signal.
+func (d *Daemon) Signal(s syscall.Signal) {
 	d.t.Helper()
 	if err := d.cmd.Process.Signal(s); err != nil {
 		d.t.Fatalf("the daemon: %v", err)

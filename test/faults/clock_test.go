@@ -16,12 +16,17 @@ import (
 	"broadcastd/test/redistest"
 )
 
-// TestClockLeaps sets the daemon's wall clock an hour forward, back, and back once
-// more. It measures by the monotonic clock, so only what others have dated is
-// affected: requests of the HTTP API, whose answer tells what to do.
-func TestClockLeaps(t *testing.T) {
+func TestClock(t *testing.T) {
 	t.Parallel()
 	binary := buildLeaping(t)
+	t.Run("leaps", func(t *testing.T) { t.Parallel(); testClockLeaps(t, binary) })
+	t.Run("is wrong on a node", func(t *testing.T) { t.Parallel(); testNodesClock(t, binary) })
+}
+
+// testClockLeaps sets the daemon's wall clock an hour forward, back, and back once
+// more. It measures by the monotonic clock, so only what others have dated is
+// affected: requests of the HTTP API, whose answer tells what to do.
+func testClockLeaps(t *testing.T, binary string) {
 	server := redistest.Start(t)
 	d := daemon.Start(t, daemon.Options{
 		Binary: binary,
@@ -80,6 +85,29 @@ func TestClockLeaps(t *testing.T) {
 	if n := d.Metric(`broadcastd_http_api_refused_total{reason="stale"}`); n != 2 {
 		t.Errorf("%v requests are counted as stale, want 2", n)
 	}
+}
+
+// testNodesClock lets a node's last event of a cache channel outlive it, though its
+// clock is an hour behind: it counts by that of Redis.
+func testNodesClock(t *testing.T, binary string) {
+	server := redistest.Start(t)
+	o := daemon.Options{
+		Binary: binary,
+		Config: fmt.Sprintf("redis: {url: %q, source: stream}\nscaling: {enabled: true}", server.URL()),
+		App:    "cache_ttl: 30m",
+	}
+	behind := daemon.Start(t, o)
+	behind.Signal(syscall.SIGUSR2)
+	behind.WaitLog("the clock was set")
+	if code, body, err := behind.Post("private-cache-jobs", "kept", "1", time.Now().Add(-time.Hour)); code != 200 {
+		t.Fatal(code, body, err)
+	}
+	if err := behind.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	c := daemon.Start(t, o).Connect()
+	c.Subscribe("private-cache-jobs")
+	c.Want("private-cache-jobs", "kept", "1")
 }
 
 // buildLeaping builds a daemon whose wall clock leaps by an hour at SIGUSR1, and back

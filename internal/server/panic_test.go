@@ -1,8 +1,8 @@
 package server_test
 
 import (
+	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -97,18 +97,21 @@ func TestPanicByAnEvent(t *testing.T) {
 	d.wantPanic(t, witness, "event", 1)
 }
 
-// TestPanicWithoutAnAnswer is where none can be given, as in a handshake: the
-// connection is cut.
-func TestPanicWithoutAnAnswer(t *testing.T) {
+// TestPanicInAHandshake can't be answered: the connection is cut. The end of the
+// server doesn't wait for what never began.
+func TestPanicInAHandshake(t *testing.T) {
 	t.Parallel()
 	d, witness := startBroken(t)
-	srv := httptest.NewServer(d.Guarded(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") })))
-	defer srv.Close()
+	d.BreakHandshakes("broken")
 	for range 2 {
-		if res, err := srv.Client().Get(srv.URL); err == nil {
-			_ = res.Body.Close()
-			t.Errorf("answered with %s", res.Status)
+		c := d.dial(t)
+		c.write([]byte(d.handshake(brokenTarget)))
+		if text, err := io.ReadAll(c.br); len(text) > 0 {
+			t.Errorf("answered with %q, then %v", text, err)
 		}
 	}
 	d.wantPanic(t, witness, "request", 2)
+	if err := d.stop(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

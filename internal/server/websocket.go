@@ -26,6 +26,12 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusServiceUnavailable, "the server is shutting down")
 		return
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			s.sessions.Done() // there will be no session, and the end of the server waits for none
+			panic(v)
+		}
+	}()
 	a, no := s.admit(r)
 	var leave func()
 	if no == nil {

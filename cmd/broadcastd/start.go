@@ -46,7 +46,7 @@ environment (BROADCASTD_*, and Reverb's REVERB_* and REDIS_*), and by flags.
 // start runs the daemon until ctx ends. Its parts are made in order of
 // dependency and end in reverse.
 func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.Writer) error {
-	out, log := newLog(cfg, stderr)
+	out, log := newLog(stderr, func(w io.Writer) *slog.Logger { return newLogger(cfg.Log, cfg.Debug, w) })
 	defer out.Close(logTime)
 	if dev {
 		stop, err := devRedis(ctx, &cfg, stdout)
@@ -176,4 +176,17 @@ func redisSources(cfg config.Config) []redisbridge.Source {
 		sources = append(sources, redisbridge.Source{Prefix: s.Prefix, App: s.App})
 	}
 	return sources
+}
+
+func newLogger(c config.Log, debug bool, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // validated with the configuration
+	if debug {
+		level = min(level, slog.LevelInfo) // at which messages are printed
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
 }

@@ -25,6 +25,8 @@ type metrics struct {
 	refusedRequests      *prometheus.CounterVec
 	plainEvents          *prometheus.CounterVec
 	httpRequests         *prometheus.CounterVec
+	panics               *prometheus.CounterVec
+	acceptFailures       prometheus.Counter
 	delivery             prometheus.Histogram
 }
 
@@ -56,6 +58,10 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 			Name: "broadcastd_plain_events_total", Help: "Events for encrypted channels that were not encrypted."}, []string{"app", "source"}),
 		httpRequests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_http_requests_total", Help: "HTTP requests answered, by route and status code."}, []string{"route", "code"}),
+		panics: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_panics_total", Help: "Bugs that ended what they were in, by place."}, []string{"place"}),
+		acceptFailures: f.NewCounter(prometheus.CounterOpts{
+			Name: "broadcastd_accept_failures_total", Help: "Attempts to accept a connection that failed for want of descriptors or memory."}),
 		delivery: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "broadcastd_delivery_seconds",
 			Help:    "Time from an event's receipt until a flusher had written it to all its subscribers that were keeping up.",
@@ -69,6 +75,9 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 		m.refusedRequests.WithLabelValues(reason)
 		m.refusedSubscriptions.WithLabelValues(reason)
 		m.refusedSignins.WithLabelValues(reason)
+	}
+	for _, place := range []string{placeMessage, placeEnd, placeAuthorise, placeRequest, placeEvent} {
+		m.panics.WithLabelValues(place)
 	}
 	return m
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,7 @@ type Server struct {
 	log       *slog.Logger
 	apps      map[string]*app // by id
 	keys      map[string]*app // by key
+	limits    *limits
 	flushers  *socket.Flushers
 	api       *auth.API // asked about channels; nil: no API is configured
 	userAPI   *auth.API // asked about users, the same or nil
@@ -73,10 +75,11 @@ type Server struct {
 // New binds the listeners; clients are served once Serve runs.
 func New(o Options) (_ *Server, err error) {
 	s := &Server{
-		cfg:  o.Config,
-		log:  o.Log,
-		apps: make(map[string]*app),
-		keys: make(map[string]*app),
+		cfg:    o.Config,
+		log:    o.Log,
+		apps:   make(map[string]*app),
+		keys:   make(map[string]*app),
+		limits: &limits{addresses: make(map[netip.Addr]int)},
 		goodbye: &socket.Reason{
 			Label: socket.ReasonShutdown.Label,
 			Code:  protocol.CloseCode(o.Config.ShutdownCloseCode),
@@ -90,6 +93,9 @@ func New(o Options) (_ *Server, err error) {
 		}
 	}()
 
+	if err = s.limits.set(&o.Config); err != nil {
+		return nil, err
+	}
 	if err = s.newAPI(o); err != nil {
 		return nil, err
 	}
@@ -138,14 +144,14 @@ func New(o Options) (_ *Server, err error) {
 			return nil, fmt.Errorf("listening for metrics and health (key admin.listen; empty switches it off): %w", err)
 		}
 	}
-	s.public = s.httpServer(s.publicRoutes())
+	s.public = s.httpServer(s.limited(s.publicRoutes()))
+	s.public.ConnContext = withPlace
 	s.admin = s.httpServer(s.adminRoutes(o.Registry))
 	return s, nil
 }
 
 // Limits on HTTP requests. A WebSocket lifts them.
 const (
-	headerTimeout  = 10 * time.Second
 	bodyTimeout    = 30 * time.Second
 	answerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
@@ -155,7 +161,7 @@ const (
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
+		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      bodyTimeout + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
 		IdleTimeout:       idleTimeout,
@@ -178,7 +184,9 @@ func (s *Server) AdminAddr() net.Addr {
 // Serve serves until Shutdown, whose error is nil.
 func (s *Server) Serve() error {
 	errs := make(chan error, 2)
-	go func() { errs <- s.public.Serve(nonblock.Listener{Listener: drained{s.listener, &s.draining}}) }()
+	go func() {
+		errs <- s.public.Serve(bounded{nonblock.Listener{Listener: drained{s.listener, &s.draining}}, s})
+	}()
 	n := 1
 	if s.adminLine != nil {
 		n++

@@ -27,6 +27,9 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a, no := s.admit(r)
+	if no == nil {
+		no = s.claim(r)
+	}
 	var leave func()
 	if no == nil {
 		leave, no = s.arrive(r.Context(), a)
@@ -45,11 +48,14 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	s.start(conn, newSession(s, a, conn, r, leave))
 }
 
-// upgrade returns nil if it failed, and has then answered and ended what enter
-// began.
+// upgrade holds the connection's place. It returns nil if it failed, and has then
+// answered, dropped the place, and ended what enter began.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, id protocol.SocketID, greeting protocol.Frame, limits *socket.Limits) *socket.Conn {
+	place := placeOf(r)
+	place.hold()
 	conn, err := s.flushers.Upgrade(w, r, id, greeting, limits)
 	if err != nil {
+		place.drop()
 		s.metrics.refusedConnections.WithLabelValues("no_handshake").Inc()
 		s.sessions.Done()
 		return nil
@@ -131,17 +137,28 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 	if conn == nil {
 		return
 	}
+	s.note(no)
+	conn.Close(&socket.Reason{Label: socket.ReasonRefused.Label, Code: no.code, Text: no.text})
+	s.start(conn, refused{s, placeOf(r)})
+}
+
+// note counts a refused connection, and logs the first for each reason.
+func (s *Server) note(no *refusal) {
 	s.metrics.refusedConnections.WithLabelValues(no.label).Inc()
 	if _, seen := s.refusals.LoadOrStore(no.label, true); !seen {
 		s.log.Warn("connection refused; further ones for this reason are only counted", "reason", no.label, "err", no.text)
 	}
-	conn.Close(&socket.Reason{Label: socket.ReasonRefused.Label, Code: no.code, Text: no.text})
-	s.start(conn, refused{s})
 }
 
 // refused is the session of a client that was turned away.
-type refused struct{ server *Server }
+type refused struct {
+	server *Server
+	place  *place
+}
 
 func (refused) Message([]byte) {}
 
-func (r refused) End(*socket.Reason) { r.server.sessions.Done() }
+func (r refused) End(*socket.Reason) {
+	r.place.drop()
+	r.server.sessions.Done()
+}

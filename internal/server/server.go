@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ type Options struct {
 	// Cluster makes an app's channels part of a cluster's; nil: this node is
 	// alone.
 	Cluster func(channels.Node) channels.Cluster
+	// BodyTimeout and IdleTimeout bound the time until a request's body has come,
+	// and until the next request begins; 0: the defaults.
+	BodyTimeout, IdleTimeout time.Duration
 }
 
 // Server is the daemon but for Redis.
@@ -144,9 +148,9 @@ func New(o Options) (_ *Server, err error) {
 			return nil, fmt.Errorf("listening for metrics and health (key admin.listen; empty switches it off): %w", err)
 		}
 	}
-	s.public = s.httpServer(s.limited(s.publicRoutes()))
+	s.public = s.httpServer(o, s.limited(s.publicRoutes()))
 	s.public.ConnContext = withPlace
-	s.admin = s.httpServer(s.adminRoutes(o.Registry))
+	s.admin = s.httpServer(o, s.adminRoutes(o.Registry))
 	return s, nil
 }
 
@@ -158,13 +162,14 @@ const (
 	maxHeaderBytes = 16 << 10
 )
 
-func (s *Server) httpServer(h http.Handler) *http.Server {
+func (s *Server) httpServer(o Options, h http.Handler) *http.Server {
+	body := cmp.Or(o.BodyTimeout, bodyTimeout)
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
-		ReadTimeout:       bodyTimeout,
-		WriteTimeout:      bodyTimeout + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadTimeout:       body,
+		WriteTimeout:      body + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
+		IdleTimeout:       cmp.Or(o.IdleTimeout, idleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.With("component", "http").Handler(), slog.LevelWarn),
 	}

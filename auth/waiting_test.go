@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 )
@@ -11,10 +12,12 @@ import (
 // them here: one more is turned away at once, one less still waits.
 func TestWaitingIsBounded(t *testing.T) {
 	release := make(chan struct{})
+	let := sync.OnceFunc(func() { close(release) })
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		<-release
 		answer(w, http.StatusOK, "true")
 	})
+	t.Cleanup(let) // before the server's end, which waits
 	a := newAsker(t, server.URL, func(c *APIConfig) { c.MaxConcurrent, c.MaxWait = 1, time.Hour })
 	answers := make(chan error, 2)
 	ask := func() {
@@ -35,7 +38,7 @@ func TestWaitingIsBounded(t *testing.T) {
 	a.waiting.Store(49_999)
 	go ask()
 	eventually(t, "one waits", func() bool { return a.waiting.Load() == 50_000 })
-	close(release)
+	let()
 	for range 2 {
 		if err := <-answers; err != nil {
 			t.Errorf("one that was let in: %v", err)

@@ -23,7 +23,7 @@ var invalidFiles = map[string][]string{
 		"5: handshake_timeout: 0s is too short; it must be longer than 0",
 	},
 	"proxy-protocol": {"2: proxy_protocol: anybody could then claim any address; list in trusted_proxies who may send its header"},
-	"gather": {"2: gather: 5s is not between 0s (write each event at once) and 1s"},
+	"gather":         {"2: gather: 5s is not between 0s (write each event at once) and 1s"},
 	"shutdown-time": {
 		"2: shutdown_timeout: 5s is too short for shutdown_delay (2s), shutdown_spread (2s) and 2s for what is under way",
 	},

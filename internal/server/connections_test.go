@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"broadcastd/internal/config"
 	"broadcastd/internal/server"
@@ -165,6 +168,11 @@ func TestLimitsChange(t *testing.T) {
 
 func TestMostConnections(t *testing.T) {
 	t.Parallel()
+	cfg := appConfig()
+	cfg.MaxConnections = math.MaxInt
+	if _, err := server.New(server.Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}); err == nil {
+		t.Error("more connections than descriptors did not stop the start")
+	}
 	for _, test := range []struct{ configured, descriptors, want int }{
 		{0, 1000, 500},
 		{0, 65536, 65536 - 576},

@@ -15,5 +15,8 @@ func openFiles() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return math.MaxInt // Accept will tell
 	}
-	return int(min(uint64(limit.Cur), math.MaxInt32))
+	if limit.Cur > math.MaxInt32 {
+		return math.MaxInt32
+	}
+	return int(limit.Cur)
 }

@@ -91,6 +91,7 @@ type visitor struct {
 }
 
 func (v *visitor) visit(t testing.TB) {
+	t.Helper()
 	for range visitSteps {
 		if v.rng.IntN(10) == 0 {
 			if err := v.change(); err != nil {
@@ -109,6 +110,7 @@ func (v *visitor) visit(t testing.TB) {
 
 // come opens a connection and does something with it.
 func (v *visitor) come(t testing.TB) {
+	t.Helper()
 	dialer := net.Dialer{Timeout: patience}
 	conn, err := dialer.DialContext(t.Context(), "tcp", v.d.Addr().String())
 	if err != nil {
@@ -156,6 +158,7 @@ func (v *visitor) come(t testing.TB) {
 
 // header is what the proxy says, if it does.
 func (v *visitor) header(t testing.TB, address string) string {
+	t.Helper()
 	switch v.rng.IntN(6) {
 	case 0:
 		return ""

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"broadcastd/internal/config"
 )
@@ -14,6 +15,7 @@ func TestMaxConnectionsPerAddress(t *testing.T) {
 	t.Parallel()
 	d := start(t, func(c *config.Config) {
 		c.MaxConnectionsPerAddress = 2
+		c.HandshakeTimeout = time.Hour
 		c.TrustedProxies = []string{"127.0.0.1"}
 	})
 	open := func(address string) *client {

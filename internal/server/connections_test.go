@@ -76,7 +76,10 @@ func TestMaxConnections(t *testing.T) {
 // there are too many of those over the limit too.
 func TestSilentConnectionsCount(t *testing.T) {
 	t.Parallel()
-	d := start(t, func(c *config.Config) { c.MaxConnections = 2 })
+	d := start(t, func(c *config.Config) {
+		c.MaxConnections = 2
+		c.HandshakeTimeout = time.Hour
+	})
 	silent := d.dial(t)
 	d.dial(t)
 	d.waitMetric(t, servedNow, 2)

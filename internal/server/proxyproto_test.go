@@ -101,7 +101,7 @@ func TestProxyProtocolRefuses(t *testing.T) {
 // goes after a while.
 func TestProxyProtocolWaitsForNobody(t *testing.T) {
 	t.Parallel()
-	d := start(t, behindProxy)
+	d := start(t, behindProxy, func(c *config.Config) { c.HandshakeTimeout = time.Hour })
 	silent := d.dial(t)
 	d.waitMetric(t, servedNow, 1)
 	c := d.dial(t)

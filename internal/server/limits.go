@@ -81,10 +81,10 @@ type place struct {
 	limits *limits
 
 	// Guarded by limits.mu.
-	holders int
+	address netip.Addr // the client's, which counts if served; zero: a proxy's, or not known
+	holders int32
 	served  bool
-	address netip.Addr // of the connection's client; zero: a proxy's, or not known
-	client  netip.Addr // of the WebSocket's, if a proxy said it; zero: none
+	claimed bool // the address is that of the WebSocket only, as a proxy said
 }
 
 // enter gives a new connection a place, or nil if there is none at all. peer may
@@ -191,7 +191,7 @@ func (p *place) claim(client netip.Addr) *refusal {
 	if l.full(client) {
 		return overAddress
 	}
-	p.client = client
+	p.address, p.claimed = client, true
 	l.count(client, 1)
 	return nil
 }
@@ -207,8 +207,10 @@ func (p *place) hold() {
 func (p *place) drop() {
 	p.limits.mu.Lock()
 	defer p.limits.mu.Unlock()
-	p.limits.count(p.client, -1)
-	p.client = netip.Addr{}
+	if p.claimed {
+		p.limits.count(p.address, -1)
+		p.address, p.claimed = netip.Addr{}, false
+	}
 	p.leaveLocked()
 }
 
@@ -230,7 +232,6 @@ func (p *place) leaveLocked() {
 	}
 	l.served--
 	l.count(p.address, -1)
-	l.count(p.client, -1) // a handshake that panicked
 }
 
 // sizes are how many connections are served and spare now, and the most that

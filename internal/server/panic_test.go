@@ -111,6 +111,8 @@ func TestPanicInAHandshake(t *testing.T) {
 		}
 	}
 	d.wantPanic(t, witness, "request", 2)
+	d.waitMetric(t, `broadcastd_connections{app="broken"}`, 0)
+	d.waitMetric(t, `broadcastd_open_connections{state="served"}`, 1) // the witness
 	if err := d.stop(t.Context()); err != nil {
 		t.Error(err)
 	}

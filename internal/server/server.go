@@ -1,12 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,6 +35,9 @@ type Options struct {
 	// Cluster makes an app's channels part of a cluster's; nil: this node is
 	// alone.
 	Cluster func(channels.Node) channels.Cluster
+	// BodyTimeout and IdleTimeout bound the time until a request's body has come,
+	// and until the next request begins; 0: the defaults.
+	BodyTimeout, IdleTimeout time.Duration
 }
 
 // Server is the daemon but for Redis.
@@ -42,6 +47,7 @@ type Server struct {
 	log       *slog.Logger
 	apps      map[string]*app // by id
 	keys      map[string]*app // by key
+	limits    *limits
 	flushers  *socket.Flushers
 	api       *auth.API // asked about channels; nil: no API is configured
 	userAPI   *auth.API // asked about users, the same or nil
@@ -75,10 +81,11 @@ type Server struct {
 // New binds the listeners; clients are served once Serve runs.
 func New(o Options) (_ *Server, err error) {
 	s := &Server{
-		cfg:  o.Config,
-		log:  o.Log,
-		apps: make(map[string]*app),
-		keys: make(map[string]*app),
+		cfg:    o.Config,
+		log:    o.Log,
+		apps:   make(map[string]*app),
+		keys:   make(map[string]*app),
+		limits: &limits{addresses: make(map[netip.Addr]int)},
 		goodbye: &socket.Reason{
 			Label: socket.ReasonShutdown.Label,
 			Code:  protocol.CloseCode(o.Config.ShutdownCloseCode),
@@ -92,6 +99,9 @@ func New(o Options) (_ *Server, err error) {
 		}
 	}()
 
+	if err = s.limits.set(&o.Config); err != nil {
+		return nil, err
+	}
 	if err = s.newAPI(o); err != nil {
 		return nil, err
 	}
@@ -141,27 +151,28 @@ func New(o Options) (_ *Server, err error) {
 			return nil, fmt.Errorf("listening for metrics and health (key admin.listen; empty switches it off): %w", err)
 		}
 	}
-	s.public = s.httpServer(s.publicRoutes())
-	s.admin = s.httpServer(s.adminRoutes(o.Registry))
+	s.public = s.httpServer(o, s.limited(s.publicRoutes()))
+	s.public.ConnContext = withPlace
+	s.admin = s.httpServer(o, s.adminRoutes(o.Registry))
 	return s, nil
 }
 
 // Limits on HTTP requests. A WebSocket lifts them.
 const (
-	headerTimeout  = 10 * time.Second
 	bodyTimeout    = 30 * time.Second
 	answerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
 )
 
-func (s *Server) httpServer(h http.Handler) *http.Server {
+func (s *Server) httpServer(o Options, h http.Handler) *http.Server {
+	body := cmp.Or(o.BodyTimeout, bodyTimeout)
 	return &http.Server{
 		Handler:           s.guarded(h),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       bodyTimeout,
-		WriteTimeout:      bodyTimeout + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
+		ReadTimeout:       body,
+		WriteTimeout:      body + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
+		IdleTimeout:       cmp.Or(o.IdleTimeout, idleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.With("component", "http").Handler(), slog.LevelWarn),
 	}
@@ -182,7 +193,7 @@ func (s *Server) AdminAddr() net.Addr {
 func (s *Server) Serve() error {
 	errs := make(chan error, 2)
 	go func() {
-		errs <- s.public.Serve(nonblock.Listener{Listener: drained{patient{s.listener, &s.accepting}, &s.draining}})
+		errs <- s.public.Serve(bounded{nonblock.Listener{Listener: drained{patient{s.listener, &s.accepting}, &s.draining}}, s})
 	}()
 	n := 1
 	if s.adminLine != nil {

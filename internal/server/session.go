@@ -19,6 +19,7 @@ type session struct {
 	server  *Server
 	app     *app
 	conn    *socket.Conn
+	place   *place
 	limiter *rate.Limiter // of all messages; nil: no limit
 	// whispers limits client events; made with the first. Owned by Message.
 	whispers *rate.Limiter
@@ -44,7 +45,7 @@ type subscription struct {
 }
 
 func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request, leave func()) *session {
-	ses := &session{server: s, app: a, conn: conn, leave: leave}
+	ses := &session{server: s, app: a, conn: conn, place: placeOf(r), leave: leave}
 	if l := a.RateLimiting; l.Enabled {
 		ses.limiter = rate.NewLimiter(rate.Every(l.Decay/time.Duration(l.MaxAttempts)), l.MaxAttempts)
 	}
@@ -175,6 +176,7 @@ func (ses *session) End(reason *socket.Reason) {
 	defer ses.server.recovered(placeEnd, func() {}) // nothing of it is left but what it held
 	ses.server.metrics.disconnections.WithLabelValues(reason.Label).Inc()
 	ses.app.depart(ses.leave)
+	ses.place.drop()
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	ses.ended = true

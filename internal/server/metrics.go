@@ -91,6 +91,7 @@ type sourceMetrics struct{ events, unheard, plain prometheus.Counter }
 
 // ofSources resolves the labels of an app's events once for all of them.
 func (m *metrics) ofSources(appID string) map[Source]sourceMetrics {
+	m.refusedEvents.WithLabelValues(appID)
 	all := map[Source]sourceMetrics{}
 	for _, source := range []Source{SourceRedis, SourceHTTP, SourceClient, SourceStream} {
 		all[source] = sourceMetrics{

@@ -208,7 +208,7 @@ func (f *Flusher) tick() {
 	f.turn.Lock()
 	defer f.turn.Unlock()
 	now := clock()
-	if now-f.ticked > int64(f.sweep) {
+	if now-f.ticked > int64(max(f.sweep, stopTime)) {
 		f.forgive(now)
 	}
 	f.ticked = now

@@ -116,7 +116,6 @@ func (s *Server) authApp(r *http.Request) *app {
 // any origin allowed, browsers must not attach cookies, so the answer says so
 // by leaving the permission out.
 func allowOrigin(h http.Header, a *app, origin string) {
-	h.Set("Cache-Control", "no-store")
 	if a.anyOrigin() {
 		h.Set("Access-Control-Allow-Origin", "*")
 		return

@@ -43,8 +43,9 @@ type Server struct {
 	apps      map[string]*app // by id
 	keys      map[string]*app // by key
 	flushers  *socket.Flushers
-	api       *auth.API // asked about channels; nil: no API is configured
-	userAPI   *auth.API // asked about users, the same or nil
+	api       *auth.API    // asked about channels; nil: no API is configured
+	userAPI   *auth.API    // asked about users, the same or nil
+	again     *revalidator // nil: the API is not asked again
 	metrics   *metrics
 	public    *http.Server
 	admin     *http.Server
@@ -60,6 +61,7 @@ type Server struct {
 	underWay    atomic.Int64 // HTTP requests that are being answered
 	sessions    sync.WaitGroup
 	leaving     sync.Once
+	elsewhere   sync.Once    // a grant to another node's connection was logged
 	refusals    sync.Map     // labels of refusals that were logged
 	unsure      atomic.Int64 // when a request that the cluster failed was logged, in seconds of Unix time
 
@@ -94,6 +96,7 @@ func New(o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(o.Registry, o.Version)
+	s.again = newRevalidator(s)
 
 	opts := socket.Options{Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written}}
 	if o.Config.Debug {
@@ -140,6 +143,9 @@ func New(o Options) (_ *Server, err error) {
 	}
 	s.public = s.httpServer(s.publicRoutes())
 	s.admin = s.httpServer(s.adminRoutes(o.Registry))
+	if s.again != nil {
+		s.sessions.Go(func() { s.again.run(s.ctx) })
+	}
 	return s, nil
 }
 

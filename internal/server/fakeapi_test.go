@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,8 +24,8 @@ type api struct {
 	calls []*http.Request
 	// hold, when set, keeps answers back until it gives way.
 	hold chan struct{}
-	// says, when set, is what it answers to everything.
-	says atomic.Pointer[verdict]
+	// says, when set, is what it answers about each channel.
+	says atomic.Pointer[map[string]verdict]
 	// gone gets a value for each call that was given up on while held back.
 	gone chan struct{}
 }
@@ -60,8 +61,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if v := a.says.Load(); v != nil {
-		w.WriteHeader(v.status)
+	if all := a.says.Load(); all != nil {
+		v := (*all)[r.PostForm.Get("channel_name")]
+		w.WriteHeader(cmp.Or(v.status, http.StatusForbidden))
 		_, _ = io.WriteString(w, v.body)
 		return
 	}

@@ -54,45 +54,59 @@ func revalidations(result string) string {
 // TestRevalidateEnds: what the API refuses now ends, for the client and for others.
 func TestRevalidateEnds(t *testing.T) {
 	t.Parallel()
-	for way, join := range granted {
-		for what, test := range map[string]struct {
-			verdict verdict
-			status  int
-		}{
-			"403":            {verdict{403, "{}"}, 403},
-			"401":            {verdict{401, "{}"}, 401},
-			"false":          {verdict{200, "false"}, 403},
-			"another member": {verdict{200, `{"channel_data":{"user_id":8}}`}, 403},
-		} {
-			t.Run(way+", "+what, func(t *testing.T) {
-				t.Parallel()
-				a := startAPI(t)
-				d := start(t, a.configure, again)
-				c := join(t, d, room)
-				c.wantRoster(room)
-				other := d.connect(t)
-				other.joinAs(room, "u1")
-				c.next() // member_added
-
-				a.says.Store(&test.verdict)
-				c.wantRefused(room, "AuthError", test.status)
-				if m := other.next(); m.Event != "pusher_internal:member_removed" || !strings.Contains(m.text(t), `"7"`) {
-					t.Errorf("the other member heard %s %s", m.Event, m.Data)
-				}
-				d.publish(t, room, "e", "{}")
-				other.wantEvent(room, "e", "{}")
-				c.send(`{"event":"client-t","channel":"` + room + `","data":1}`)
-				c.wantError(4009)
-				c.fence()
-				other.fence()
-				if got := d.metric(t, revalidations("ended")); got != 1 {
-					t.Errorf("%v subscriptions counted as ended", got)
-				}
-				if got := d.metric(t, "broadcastd_auth_revalidated_subscriptions"); got != 0 {
-					t.Errorf("%v subscriptions are still asked about", got)
-				}
-			})
+	cases := map[string]struct {
+		verdict verdict
+		status  int
+	}{
+		"403":            {verdict{403, "{}"}, 403},
+		"401":            {verdict{401, "{}"}, 401},
+		"false":          {verdict{200, "false"}, 403},
+		"another-member": {verdict{200, `{"channel_data":{"user_id":8}}`}, 403},
+	}
+	a := startAPI(t)
+	d := start(t, a.configure, again)
+	before, after := map[string]verdict{}, map[string]verdict{}
+	channel := func(way, what string) string { return strings.ReplaceAll("presence-"+way+"-"+what, " ", "-") }
+	for way := range granted {
+		for what, test := range cases {
+			before[channel(way, what)], after[channel(way, what)] = verdict{200, `{"channel_data":{"user_id":7}}`}, test.verdict
 		}
+	}
+	a.says.Store(&before)
+	clients, others := map[string]*client{}, map[string]*client{}
+	for name := range before {
+		for way, join := range granted {
+			if strings.HasPrefix(name, channel(way, "")) {
+				clients[name] = join(t, d, name)
+			}
+		}
+		clients[name].wantRoster(name)
+		others[name] = d.connect(t)
+		others[name].joinAs(name, "u1") // signed by the app's back end
+		clients[name].next()            // member_added
+	}
+	a.says.Store(&after)
+	for way := range granted {
+		for what, test := range cases {
+			name := channel(way, what)
+			c, other := clients[name], others[name]
+			c.wantRefused(name, "AuthError", test.status)
+			if m := other.next(); m.Event != "pusher_internal:member_removed" || !strings.Contains(m.text(t), `"7"`) {
+				t.Errorf("%s: the other member heard %s %s", name, m.Event, m.Data)
+			}
+			d.publish(t, name, "e", "{}")
+			other.wantEvent(name, "e", "{}")
+			c.send(`{"event":"client-t","channel":"` + name + `","data":1}`)
+			c.wantError(4009)
+			c.fence()
+			other.fence()
+		}
+	}
+	if got := d.metric(t, revalidations("ended")); got != float64(len(before)) {
+		t.Errorf("%v subscriptions counted as ended, want %d", got, len(before))
+	}
+	if got := d.metric(t, "broadcastd_auth_revalidated_subscriptions"); got != 0 {
+		t.Errorf("%v subscriptions are still asked about", got)
 	}
 }
 
@@ -106,7 +120,7 @@ func TestRevalidateSignature(t *testing.T) {
 	_, subscribe := c.ask(d, private)
 	c.send(subscribe)
 	c.want(succeeded)
-	a.says.Store(&verdict{403, "{}"})
+	a.says.Store(&map[string]verdict{})
 	c.wantRefused(private, "AuthError", 403)
 	for range 2 {
 		c.send(subscribe)
@@ -126,37 +140,48 @@ func TestRevalidateSignature(t *testing.T) {
 // TestRevalidateFailsOpen: an API that doesn't say no takes nothing away.
 func TestRevalidateFailsOpen(t *testing.T) {
 	t.Parallel()
-	for way, join := range granted {
-		for what, v := range map[string]verdict{
-			"broken": {500, ""}, "throttled": {429, ""}, "redirects": {302, ""}, "not found": {404, ""}, "nonsense": {200, "<html>"},
-		} {
-			t.Run(way+", "+what, func(t *testing.T) {
-				t.Parallel()
-				a := startAPI(t)
-				d := start(t, a.configure, again)
-				c := join(t, d, private)
-				c.want(succeeded)
-				a.says.Store(&v)
-				waitAtLeast(t, d, revalidations("unsure"), 1)
-				d.publish(t, private, "e", "{}")
-				c.wantEvent(private, "e", "{}")
-				c.fence()
-				a.says.Store(&verdict{403, "{}"}) // it is asked on, and heard
-				c.wantRefused(private, "AuthError", 403)
-			})
+	a := startAPI(t)
+	d := start(t, a.configure, again, func(c *config.Config) { c.Auth.Timeout = 500 * time.Millisecond })
+	before := map[string]verdict{}
+	after := map[string]verdict{
+		"private-broken": {500, ""}, "private-throttled": {429, ""}, "private-redirects": {302, ""},
+		"private-not-found": {404, ""}, "private-expired": {419, ""}, "private-nonsense": {200, "<html>"},
+	}
+	for name := range after {
+		before[name] = verdict{200, "true"}
+	}
+	a.says.Store(&before)
+	clients := map[string][]*client{}
+	for name := range after {
+		for _, join := range granted {
+			c := join(t, d, name)
+			c.next()
+			clients[name] = append(clients[name], c)
 		}
 	}
-	t.Run("silent", func(t *testing.T) {
-		t.Parallel()
-		a := startAPI(t)
-		d := start(t, a.configure, again, func(c *config.Config) { c.Auth.Timeout = 200 * time.Millisecond })
-		c := granted["at the endpoint"](t, d, private)
-		c.want(succeeded)
-		a.mute(t)
-		waitAtLeast(t, d, revalidations("unsure"), 2)
-		d.publish(t, private, "e", "{}")
-		c.wantEvent(private, "e", "{}")
-	})
+	stay := func() {
+		t.Helper()
+		for name, both := range clients {
+			d.publish(t, name, "e", "{}")
+			for _, c := range both {
+				c.wantEvent(name, "e", "{}")
+				c.fence()
+			}
+		}
+	}
+	a.says.Store(&after)
+	waitAtLeast(t, d, revalidations("unsure"), float64(2*len(after)))
+	stay()
+	release := a.mute(t)
+	waitAtLeast(t, d, `broadcastd_auth_requests_total{kind="channel",result="timeout"}`, 1)
+	stay()
+	release()
+	a.says.Store(&map[string]verdict{}) // it is asked on, and heard
+	for name, both := range clients {
+		for _, c := range both {
+			c.wantRefused(name, "AuthError", 403)
+		}
+	}
 }
 
 func waitAtLeast(t *testing.T, d *daemon, line string, least float64) {
@@ -220,13 +245,17 @@ func TestRevalidateBounded(t *testing.T) {
 	t.Parallel()
 	const slots, subscriptions = 8, 300
 	a := startAPI(t)
-	a.says.Store(&verdict{200, "true"})
+	yes := map[string]verdict{}
+	for i := range subscriptions {
+		yes[fmt.Sprintf("private-%d", i)] = verdict{200, "true"}
+		yes[fmt.Sprintf("private-late.%d", i)] = verdict{200, "true"}
+	}
+	a.says.Store(&yes)
 	d := start(t, a.configure, again, func(c *config.Config) { c.Auth.MaxConcurrent, c.Auth.Timeout = slots, time.Hour })
-	c := d.connect(t, "Authorization: Bearer "+token)
-	names := make([]string, subscriptions)
-	for i := range names {
-		names[i] = fmt.Sprintf("private-%d", i)
-		_, subscribe := c.ask(d, names[i])
+	c := d.connect(t)
+	for i := range subscriptions {
+		name := fmt.Sprintf("private-%d", i)
+		_, subscribe := c.ask(d, name)
 		c.send(subscribe)
 		c.next()
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -22,6 +23,15 @@ func (s *Server) Break(appID string) {
 	s.closeMu.Lock() // as whoever connects does
 	defer s.closeMu.Unlock()
 	s.apps[appID].hub = &channels.Hub{}
+}
+
+// AllDue has the API asked again about everything, as soon as it may be.
+func (s *Server) AllDue() {
+	s.again.mu.Lock()
+	defer s.again.mu.Unlock()
+	for _, c := range s.again.queue {
+		c.due = time.Time{}
+	}
 }
 
 // Handler answers clients and APIs.

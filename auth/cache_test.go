@@ -27,6 +27,7 @@ func caching(t *testing.T, handler http.HandlerFunc) (*asker, *atomic.Int32) {
 // signs answers as Laravel's pusher and reverb drivers do, for the connection
 // that asks.
 func signs(t *testing.T, channelData, sharedSecret string) http.HandlerFunc {
+	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseForm(); err != nil {
 			t.Error(err)

@@ -18,7 +18,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"broadcastd/auth"
 	"broadcastd/test/redistest"
@@ -320,12 +319,12 @@ func TestNoSecretIsAFlag(t *testing.T) {
 	flags := 0
 	var look func(cmd *cobra.Command)
 	look = func(cmd *cobra.Command) {
-		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		for _, flag := range regexp.MustCompile(`--\S+`).FindAllString(cmd.Flags().FlagUsages(), -1) {
 			flags++
-			if regexp.MustCompile(`(?i)secret|token|password|credential|cookie|url`).MatchString(f.Name) {
-				t.Errorf("%s has a flag --%s", cmd.CommandPath(), f.Name)
+			if regexp.MustCompile(`(?i)secret|token|password|credential|cookie|url`).MatchString(flag) {
+				t.Errorf("%s has a flag %s", cmd.CommandPath(), flag)
 			}
-		})
+		}
 		for _, c := range cmd.Commands() {
 			look(c)
 		}

@@ -35,12 +35,14 @@ func (c *client) ask(d *daemon, channel string) (got reply, subscribe string) {
 // granted makes a client that the API let into a channel, by way of the daemon.
 var granted = map[string]func(*testing.T, *daemon, string) *client{
 	"at the endpoint": func(t *testing.T, d *daemon, channel string) *client {
+		t.Helper()
 		c := d.connect(t)
 		_, subscribe := c.ask(d, channel)
 		c.send(subscribe)
 		return c
 	},
 	"by the handshake": func(t *testing.T, d *daemon, channel string) *client {
+		t.Helper()
 		c := d.connect(t, "Authorization: Bearer "+token)
 		c.subscribeUnsigned(channel)
 		return c

@@ -34,5 +34,12 @@ func (s *Server) AllDue() {
 	}
 }
 
+// BreakHandshakes makes connecting to an app panic. No client is there yet.
+func (s *Server) BreakHandshakes(appID string) {
+	s.closeMu.Lock() // as whoever connects does
+	defer s.closeMu.Unlock()
+	s.apps[appID].limits = nil
+}
+
 // Handler answers clients and APIs.
 func (s *Server) Handler() http.Handler { return s.public.Handler }

@@ -27,6 +27,8 @@ type metrics struct {
 	httpRequests         *prometheus.CounterVec
 	revalidations        *prometheus.CounterVec
 	grantsElsewhere      prometheus.Counter
+	panics               *prometheus.CounterVec
+	acceptFailures       prometheus.Counter
 	delivery             prometheus.Histogram
 }
 
@@ -62,6 +64,10 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 			Name: "broadcastd_auth_revalidations_total", Help: "Subscriptions that the API was asked about again: kept, ended, or kept since it gave no clear answer (unsure)."}, []string{"result"}),
 		grantsElsewhere: f.NewCounter(prometheus.CounterOpts{
 			Name: "broadcastd_auth_grants_elsewhere_total", Help: "Grants to connections that are not on this node, which the API is not asked about again."}),
+		panics: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_panics_total", Help: "Bugs that ended what they were in, by place."}, []string{"place"}),
+		acceptFailures: f.NewCounter(prometheus.CounterOpts{
+			Name: "broadcastd_accept_failures_total", Help: "Attempts to accept a connection that failed for want of descriptors or memory."}),
 		delivery: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "broadcastd_delivery_seconds",
 			Help:    "Time from an event's receipt until a flusher had written it to all its subscribers that were keeping up.",
@@ -78,6 +84,9 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 		m.refusedRequests.WithLabelValues(reason)
 		m.refusedSubscriptions.WithLabelValues(reason)
 		m.refusedSignins.WithLabelValues(reason)
+	}
+	for _, place := range []string{placeMessage, placeEnd, placeAuthorise, placeRequest, placeEvent} {
+		m.panics.WithLabelValues(place)
 	}
 	return m
 }

@@ -61,9 +61,11 @@ type Server struct {
 	underWay    atomic.Int64 // HTTP requests that are being answered
 	sessions    sync.WaitGroup
 	leaving     sync.Once
-	elsewhere   sync.Once    // a grant to another node's connection was logged
-	refusals    sync.Map     // labels of refusals that were logged
-	unsure      atomic.Int64 // when a request that the cluster failed was logged, in seconds of Unix time
+	elsewhere   sync.Once                 // a grant to another node's connection was logged
+	refusals    sync.Map                  // labels of refusals that were logged
+	unsure      atomic.Pointer[time.Time] // when a request that the cluster failed was logged
+	panics      panics
+	accepting   accepting
 
 	closeMu sync.Mutex // guards the following, and sessions growing from zero
 	closed  bool
@@ -97,6 +99,7 @@ func New(o Options) (_ *Server, err error) {
 	}
 	s.metrics = newMetrics(o.Registry, o.Version)
 	s.again = newRevalidator(s)
+	s.accepting = accepting{log: s.log, failed: s.metrics.acceptFailures}
 
 	opts := socket.Options{Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written}}
 	if o.Config.Debug {
@@ -160,7 +163,7 @@ const (
 
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           s.guarded(h),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      bodyTimeout + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
@@ -184,11 +187,13 @@ func (s *Server) AdminAddr() net.Addr {
 // Serve serves until Shutdown, whose error is nil.
 func (s *Server) Serve() error {
 	errs := make(chan error, 2)
-	go func() { errs <- s.public.Serve(nonblock.Listener{Listener: drained{s.listener, &s.draining}}) }()
+	go func() {
+		errs <- s.public.Serve(nonblock.Listener{Listener: drained{patient{s.listener, &s.accepting}, &s.draining}})
+	}()
 	n := 1
 	if s.adminLine != nil {
 		n++
-		go func() { errs <- s.admin.Serve(s.adminLine) }()
+		go func() { errs <- s.admin.Serve(patient{s.adminLine, &s.accepting}) }()
 	}
 	var first error
 	for range n {

@@ -26,6 +26,12 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusServiceUnavailable, "the server is shutting down")
 		return
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			s.sessions.Done() // there will be no session, and the end of the server waits for none
+			panic(v)
+		}
+	}()
 	a, no := s.admit(r)
 	var leave func()
 	if no == nil {
@@ -52,6 +58,9 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, id protocol.SocketID, greeting protocol.Frame, limits *socket.Limits) *socket.Conn {
 	conn, err := s.flushers.Upgrade(w, r, id, greeting, limits)
 	if err != nil {
+		if isShortage(err) { // it was accepted with the last descriptor, and needs another
+			s.accepting.lacks(err)
+		}
 		s.metrics.refusedConnections.WithLabelValues("no_handshake").Inc()
 		s.sessions.Done()
 		return nil

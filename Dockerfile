@@ -20,8 +20,8 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /src/bin/broadcastd /broadcastd
 USER 65532:65532
 # Clients and the HTTP API; metrics and health. The latter listens on loopback
-# until BROADCASTD_ADMIN_LISTEN=0.0.0.0:9601: who may read it is for the
-# deployment to say.
+# until BROADCASTD_ADMIN_LISTEN=0.0.0.0:9601 and, for who may read it,
+# BROADCASTD_ADMIN_TOKEN. Health is on 8080, too, and needs none.
 EXPOSE 8080 9601
 # Clients are told to reconnect; give it longer than shutdown_timeout (docker stop -t 15).
 STOPSIGNAL SIGTERM

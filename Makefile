@@ -14,13 +14,14 @@ GOTEST   := go test $(if $(RACE),-race -shuffle=on -count=1)
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI    := v2.15.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 LINT        := .cache/bin/golangci-lint-$(GOLANGCI)
 
 # What npm ci leaves behind; older than package-lock.json, it must run again.
 MODULES := /node_modules/.package-lock.json
 JS      := test/clients test/e2e examples/jobs/web
 
-.PHONY: help demo build docs test bench check fuzz clean bin/broadcastd bin/jobs
+.PHONY: help demo build docs test bench check vuln fuzz clean bin/broadcastd bin/jobs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +62,9 @@ check: $(LINT) ## format, go.mod, vet, staticcheck, golangci-lint, no paths of o
 	go run $(STATICCHECK) ./...
 	$(LINT) run
 	scripts/check-portable.sh
+
+vuln: ## known weaknesses in Go and in dependencies; asks vuln.go.dev, so not a part of check
+	go run $(GOVULNCHECK) ./...
 
 fuzz: ## every fuzz target in turn, FUZZTIME=10s each
 	scripts/fuzz.sh $(FUZZTIME)

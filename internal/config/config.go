@@ -65,6 +65,10 @@ type Log struct {
 // Admin is the listener for metrics and health.
 type Admin struct {
 	Listen string `yaml:"listen"` // host:port; empty switches it off
+	// Token is what all but the health routes demand as bearer, if there is one.
+	// Listen may be reached from other machines only with it.
+	Token string `yaml:"token" kind:"secret"`
+	Pprof bool   `yaml:"pprof"` // Go's profiles are there too
 }
 
 // Redis is where Laravel publishes.
@@ -123,6 +127,11 @@ type Auth struct {
 	// MaxWait.
 	MaxConcurrent int           `yaml:"max_concurrent"`
 	MaxWait       time.Duration `yaml:"max_wait"`
+	// Revalidate is how often the API is asked again about subscriptions that it
+	// granted, Cache how long a yes counts for the same credentials and channel.
+	// 0: never.
+	Revalidate time.Duration `yaml:"revalidate"`
+	Cache      time.Duration `yaml:"cache"`
 }
 
 // App is one application: who may connect, publish and how much.

@@ -112,12 +112,24 @@ func (v *validator) listeners(c *Config) {
 	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
-	if c.Admin.Listen != "" {
-		_, port, err := net.SplitHostPort(c.Admin.Listen)
-		n, errPort := strconv.Atoi(port)
-		if err != nil || errPort != nil || !isPort(n) {
-			v.fail("admin.listen", "%s is not an address and a port such as 127.0.0.1:9601", quote(c.Admin.Listen))
-		}
+	v.admin(&c.Admin)
+}
+
+// minToken is too long for a token to be guessed.
+const minToken = 16
+
+func (v *validator) admin(a *Admin) {
+	host, port, err := net.SplitHostPort(a.Listen)
+	n, errPort := strconv.Atoi(port)
+	switch {
+	case a.Listen == "":
+	case err != nil || errPort != nil || !isPort(n):
+		v.fail("admin.listen", "%s is not an address and a port such as 127.0.0.1:9601", quote(a.Listen))
+	case a.Token == "" && !isLoopback(host):
+		v.fail("admin.listen", "%s can be reached from other machines; set admin.token, which they must send, or listen on 127.0.0.1", quote(a.Listen))
+	}
+	if a.Token != "" && (len(a.Token) < minToken || strings.ContainsFunc(a.Token, func(r rune) bool { return r <= ' ' || r > '~' })) {
+		v.fail("admin.token", "it must be %d characters or more, of ASCII, without spaces (openssl rand -hex 32 makes one)", minToken)
 	}
 }
 
@@ -240,6 +252,13 @@ func (v *validator) scaling(c *Config) {
 	}
 }
 
+// minRevalidate keeps a typo from flooding the API, maxAuthCache a cache from
+// becoming who decides.
+const (
+	minRevalidate = time.Second
+	maxAuthCache  = time.Minute
+)
+
 func (v *validator) auth(a *Auth) {
 	if a.Endpoint != "" && !isWebURL(a.Endpoint) {
 		v.fail("auth.endpoint", "expected an absolute URL such as https://api.example.com/broadcasting/auth")
@@ -260,6 +279,20 @@ func (v *validator) auth(a *Auth) {
 	v.positive("auth.timeout", a.Timeout)
 	v.atLeast("auth.max_concurrent", a.MaxConcurrent, 1)
 	v.positive("auth.max_wait", a.MaxWait)
+	switch {
+	case a.Revalidate == 0:
+	case a.Revalidate < minRevalidate:
+		v.fail("auth.revalidate", "%s is neither 0s (never) nor %s or more", displayDuration(a.Revalidate), minRevalidate)
+	case a.Endpoint == "":
+		v.fail("auth.revalidate", "there is no API to ask again; set auth.endpoint")
+	}
+	switch {
+	case a.Cache == 0:
+	case a.Cache < 0 || a.Cache > maxAuthCache:
+		v.fail("auth.cache", "%s is not between 0s (no cache) and %s, for which a right that was taken away could still be used", displayDuration(a.Cache), displayDuration(maxAuthCache))
+	case a.Endpoint == "":
+		v.fail("auth.cache", "there is no API whose answers could be kept; set auth.endpoint")
+	}
 }
 
 // isWebURL tells an absolute http or https URL.

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 const emptyPrefix = "an empty prefix hears every channel, so with several apps nothing tells whose an event is"
@@ -118,6 +119,20 @@ var invalidFiles = map[string][]string{
 		`11: apps[0].webhooks[3].events: "channel_created" is none of channel_occupied, channel_vacated, member_added, member_removed, client_event, cache_miss, subscription_count`,
 	},
 	"webhooks-inherited": {"3: apps[0].webhooks[0].url: " + notHookURL},
+	"admin-open": {
+		`2: admin.listen: "0.0.0.0:9601" can be reached from other machines; set admin.token, which they must send, or listen on 127.0.0.1`,
+	},
+	"admin-token": {
+		"2: admin.token: it must be 16 characters or more, of ASCII, without spaces (openssl rand -hex 32 makes one)",
+	},
+	"auth-revalidate": {
+		"2: auth.revalidate: 500ms is neither 0s (never) nor 1s or more",
+		"2: auth.cache: 2m is not between 0s (no cache) and 1m, for which a right that was taken away could still be used",
+	},
+	"auth-no-api": {
+		"2: auth.revalidate: there is no API to ask again; set auth.endpoint",
+		"2: auth.cache: there is no API whose answers could be kept; set auth.endpoint",
+	},
 	"origins": {
 		`6: apps[0].allowed_origins: "https://shop.example.com" must be a host only, without scheme, port and path; write "shop.example.com"`,
 		`6: apps[0].allowed_origins: "localhost:3000" must be a host only, without scheme, port and path; write "localhost"`,
@@ -153,7 +168,12 @@ func TestValidValues(t *testing.T) {
 		"host name":      func(c *Config) { c.Host = "localhost" },
 		"IPv6":           func(c *Config) { c.Host = "::" },
 		"no admin":       func(c *Config) { c.Admin.Listen = "" },
-		"admin anywhere": func(c *Config) { c.Admin.Listen = ":0" },
+		"admin anywhere": func(c *Config) { c.Admin.Listen, c.Admin.Token = ":0", "0123456789abcdef" },
+		"admin by name":  func(c *Config) { c.Admin.Listen = "localhost:0" },
+		"admin by IPv6":  func(c *Config) { c.Admin.Listen = "[::1]:0" },
+		"API asked again": func(c *Config) {
+			c.Auth.Endpoint, c.Auth.Revalidate, c.Auth.Cache = "http://127.0.0.1/", time.Second, time.Minute
+		},
 		"Redis":          func(c *Config) { c.Redis.URL = "redis://127.0.0.1:6379/1" },
 		"Redis with TLS": func(c *Config) { c.Redis.URL = "rediss://user:p%2Fw@redis.example.com" },
 		"Redis socket":   func(c *Config) { c.Redis.URL = "unix:///run/redis.sock?db=1" },

@@ -62,7 +62,7 @@ func (a *app) allows(origin string) bool {
 		return true
 	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || !strings.EqualFold(origin, u.Scheme+"://"+u.Host) { // such as a user's name before the host
 		return false
 	}
 	host := strings.ToLower(u.Hostname())

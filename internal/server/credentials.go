@@ -27,6 +27,17 @@ func (s *Server) credentialsOf(a *app, r *http.Request) http.Header {
 	return header
 }
 
+// shownToAPI copies what the API sees of a request to the auth endpoint.
+func (s *Server) shownToAPI(h http.Header) http.Header {
+	shown := make(http.Header)
+	for _, name := range s.cfg.Auth.Headers {
+		if v := h.Values(name); len(v) > 0 {
+			shown[http.CanonicalHeaderKey(name)] = v
+		}
+	}
+	return shown
+}
+
 // showsAPI reports whether the API gets to see a header.
 func (s *Server) showsAPI(name string) bool {
 	return slices.ContainsFunc(s.cfg.Auth.Headers, func(h string) bool { return strings.EqualFold(h, name) })

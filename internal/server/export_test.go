@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -25,6 +26,15 @@ func (s *Server) Break(appID string) {
 	s.closeMu.Lock() // as whoever connects does
 	defer s.closeMu.Unlock()
 	s.apps[appID].hub = &channels.Hub{}
+}
+
+// AllDue has the API asked again about everything, as soon as it may be.
+func (s *Server) AllDue() {
+	s.again.mu.Lock()
+	defer s.again.mu.Unlock()
+	for _, c := range s.again.queue {
+		c.due = time.Time{}
+	}
 }
 
 // BreakHandshakes makes connecting to an app panic. No client is there yet.

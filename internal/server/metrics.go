@@ -26,6 +26,8 @@ type metrics struct {
 	refusedEvents        *prometheus.CounterVec
 	plainEvents          *prometheus.CounterVec
 	httpRequests         *prometheus.CounterVec
+	revalidations        *prometheus.CounterVec
+	grantsElsewhere      prometheus.Counter
 	panics               *prometheus.CounterVec
 	acceptFailures       prometheus.Counter
 	delivery             prometheus.Histogram
@@ -61,6 +63,10 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 			Name: "broadcastd_plain_events_total", Help: "Events for encrypted channels that were not encrypted."}, []string{"app", "source"}),
 		httpRequests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_http_requests_total", Help: "HTTP requests answered, by route and status code."}, []string{"route", "code"}),
+		revalidations: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_auth_revalidations_total", Help: "Subscriptions that the API was asked about again: kept, ended, or kept since it gave no clear answer (unsure)."}, []string{"result"}),
+		grantsElsewhere: f.NewCounter(prometheus.CounterOpts{
+			Name: "broadcastd_auth_grants_elsewhere_total", Help: "Grants to connections that are not on this node, which the API is not asked about again."}),
 		panics: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_panics_total", Help: "Bugs that ended what they were in, by place."}, []string{"place"}),
 		acceptFailures: f.NewCounter(prometheus.CounterOpts{
@@ -74,6 +80,9 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 	m.refusedRequests.WithLabelValues("rate_limit")
 	for _, r := range socket.Reasons() {
 		m.disconnections.WithLabelValues(r.Label)
+	}
+	for _, result := range []string{"kept", "ended", "unsure"} {
+		m.revalidations.WithLabelValues(result)
 	}
 	for _, reason := range auth.SignatureReasons() {
 		m.refusedRequests.WithLabelValues(reason)
@@ -117,11 +126,12 @@ var (
 	descDelivered   = prometheus.NewDesc("broadcastd_deliveries_total", "Copies of events given to connections.", nil, nil)
 	descBytes       = prometheus.NewDesc("broadcastd_sent_bytes_total", "Bytes written to WebSocket connections.", nil, nil)
 	descDraining    = prometheus.NewDesc("broadcastd_draining", "1 from SIGTERM on.", nil, nil)
+	descWatched     = prometheus.NewDesc("broadcastd_auth_revalidated_subscriptions", "Subscriptions now that the API will be asked about again.", nil, nil)
 	descBacklog     = prometheus.NewDesc("broadcastd_backlog", "Items that wait for a flusher now.", nil, nil)
 )
 
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descConnections, descOpen, descMost, descChannels, descSubs, descDelivered, descBytes, descBacklog, descDraining} {
+	for _, d := range []*prometheus.Desc{descConnections, descOpen, descMost, descChannels, descSubs, descDelivered, descBytes, descBacklog, descDraining, descWatched} {
 		ch <- d
 	}
 }
@@ -149,6 +159,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descDelivered, s.flushers.Delivered())
 	counter(descBytes, s.flushers.Bytes())
 	gauge(descBacklog, s.flushers.Backlog())
+	gauge(descWatched, int64(s.again.waiting()))
 	draining := int64(0)
 	if s.leavingSoon.Load() {
 		draining = 1

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"broadcastd/protocol"
 )
 
@@ -82,28 +79,14 @@ func (s *Server) publicRoutes() http.Handler {
 		}
 		mux.Handle(s.cfg.Path+rt.pattern, h)
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return withSafeHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent := r.URL.EscapedPath()
 		if clean := path.Clean(sent); sent != clean && sent != clean+"/" {
 			other.ServeHTTP(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
-	})
-}
-
-// operatorRoutes are what the listener for metrics and health answers.
-func (s *Server) operatorRoutes(reg *prometheus.Registry) []route {
-	metrics := promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})
-	return append(s.healthRoutes(), route{method: http.MethodGet, pattern: "/metrics", handler: metrics.ServeHTTP})
-}
-
-func (s *Server) adminRoutes(reg *prometheus.Registry) http.Handler {
-	mux := http.NewServeMux()
-	for _, rt := range s.operatorRoutes(reg) {
-		mux.Handle(rt.pattern, rt)
-	}
-	return mux
+	}))
 }
 
 // methods are those that the route answers.

@@ -49,8 +49,9 @@ type Server struct {
 	keys      map[string]*app // by key
 	limits    *limits
 	flushers  *socket.Flushers
-	api       *auth.API // asked about channels; nil: no API is configured
-	userAPI   *auth.API // asked about users, the same or nil
+	api       *auth.API    // asked about channels; nil: no API is configured
+	userAPI   *auth.API    // asked about users, the same or nil
+	again     *revalidator // nil: the API is not asked again
 	metrics   *metrics
 	public    *http.Server
 	admin     *http.Server
@@ -66,6 +67,7 @@ type Server struct {
 	underWay    atomic.Int64 // HTTP requests that are being answered
 	sessions    sync.WaitGroup
 	leaving     sync.Once
+	elsewhere   sync.Once                 // a grant to another node's connection was logged
 	refusals    sync.Map                  // labels of refusals that were logged
 	unsure      atomic.Pointer[time.Time] // when a request that the cluster failed was logged
 	panics      panics
@@ -106,6 +108,7 @@ func New(o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(o.Registry, o.Version)
+	s.again = newRevalidator(s)
 	s.accepting = accepting{log: s.log, failed: s.metrics.acceptFailures}
 
 	opts := socket.Options{Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written}}
@@ -154,6 +157,9 @@ func New(o Options) (_ *Server, err error) {
 	s.public = s.httpServer(o, s.limited(s.publicRoutes()))
 	s.public.ConnContext = withPlace
 	s.admin = s.httpServer(o, s.adminRoutes(o.Registry))
+	if s.again != nil {
+		s.sessions.Go(func() { s.again.run(s.ctx) })
+	}
 	return s, nil
 }
 

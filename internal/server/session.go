@@ -26,6 +26,7 @@ type session struct {
 	// credentials are the handshake's headers that the API may see; nil if the
 	// client brought nothing to be recognised by.
 	credentials http.Header
+	proof       *proof // nil: the API is not asked again
 	leave       func() // gives up the connection's place in the cluster; nil: there is none
 
 	mu            sync.Mutex // guards the following
@@ -42,6 +43,7 @@ type subscription struct {
 	pending bool
 	asks    bool   // the API
 	leave   func() // ends the question, or gives up the place in the cluster
+	check   *check // by which the API is asked again; nil: it is not
 }
 
 func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request, leave func()) *session {
@@ -52,6 +54,7 @@ func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request, leave fun
 	if s.api != nil {
 		ses.credentials = s.credentialsOf(a, r)
 	}
+	ses.proof = s.again.proofOf(conn.SocketID())
 	return ses
 }
 
@@ -177,6 +180,7 @@ func (ses *session) End(reason *socket.Reason) {
 	ses.server.metrics.disconnections.WithLabelValues(reason.Label).Inc()
 	ses.app.depart(ses.leave)
 	ses.place.drop()
+	ses.server.again.forget(ses.conn.SocketID())
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	ses.ended = true

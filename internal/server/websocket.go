@@ -51,9 +51,11 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := protocol.NewSocketID(rand.Uint64())
+	s.again.expect(id, a)
 	conn := s.upgrade(w, r, id, protocol.Established(id, int(a.ActivityTimeout/time.Second)), a.limits)
 	if conn == nil {
 		a.depart(leave)
+		s.again.forget(id)
 		return
 	}
 	s.metrics.connections.WithLabelValues(a.ID).Inc()

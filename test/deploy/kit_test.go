@@ -166,7 +166,18 @@ func startDaemon(t *testing.T, env []string, args ...string) (public, admin stri
 
 func get(t *testing.T, url string) []byte {
 	t.Helper()
-	res, err := http.Get(url)
+	return getWith(t, url, "")
+}
+
+// getWith is get with a bearer token.
+func getWith(t *testing.T, url, token string) []byte {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,10 +37,13 @@ type manifest struct {
 		Ports []struct {
 			TargetPort string `yaml:"targetPort"`
 		}
-		PodMetricsEndpoints []struct{ Port, Path string } `yaml:"podMetricsEndpoints"`
-		JobLabel            string                        `yaml:"jobLabel"`
-		ScaleTargetRef      struct{ Kind, Name string }   `yaml:"scaleTargetRef"`
-		Metrics             []struct {
+		PodMetricsEndpoints []struct {
+			Port, Path    string
+			Authorization struct{ Credentials struct{ Name, Key string } }
+		} `yaml:"podMetricsEndpoints"`
+		JobLabel       string                      `yaml:"jobLabel"`
+		ScaleTargetRef struct{ Kind, Name string } `yaml:"scaleTargetRef"`
+		Metrics        []struct {
 			Pods struct{ Metric struct{ Name string } }
 		}
 	}
@@ -169,7 +172,11 @@ func TestKubernetesConfiguration(t *testing.T) {
 		})
 	}
 	monitor := kubernetes(t, "podmonitor.yaml").Spec.PodMetricsEndpoints[0]
-	get(t, "http://"+address[monitor.Port]+monitor.Path)
+	token := monitor.Authorization.Credentials
+	if token.Name != secret.Metadata.Name {
+		t.Errorf("the PodMonitor's token is in the Secret %s", token.Name)
+	}
+	getWith(t, "http://"+address[monitor.Port]+monitor.Path, secret.StringData[token.Key])
 }
 
 // TestKubernetesNamesAgree: objects find each other by names and labels, and none

@@ -3,7 +3,10 @@
 // what it doesn't know or can't use stops the start and names the key.
 package config
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // Config is the whole configuration. The yaml tag is a key's name; its path in
 // capitals after BROADCASTD_ is its environment variable. The kind tag says what
@@ -48,6 +51,16 @@ type Config struct {
 	App App `yaml:"app"`
 	// Apps are further apps; what an entry leaves out it takes from App.
 	Apps []App `yaml:"apps"`
+}
+
+// LogLevel is that of the log. With Debug, messages are printed at info.
+func (c *Config) LogLevel() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Log.Level)) // validated
+	if c.Debug {
+		level = min(level, slog.LevelInfo)
+	}
+	return level
 }
 
 // TLS is what clients and the HTTP API are served with; without it, in plain text.

@@ -75,7 +75,7 @@ func (s *Server) authEndpoint(path string, ask question) http.HandlerFunc {
 			return
 		}
 		origin := r.Header.Get("Origin")
-		if !a.allows(origin) {
+		if !a.settings().allows(origin) {
 			writeError(w, http.StatusForbidden, fmt.Sprintf("origin %.100q is not among the app's allowed_origins", origin))
 			return
 		}
@@ -102,14 +102,9 @@ func (s *Server) authEndpoint(path string, ask question) http.HandlerFunc {
 
 func (s *Server) authApp(r *http.Request) *app {
 	if key := r.PathValue("key"); key != "" {
-		return s.keys[key]
+		return s.appOfKey(key)
 	}
-	if len(s.apps) == 1 {
-		for _, a := range s.apps {
-			return a
-		}
-	}
-	return nil
+	return s.onlyApp()
 }
 
 // allowOrigin lets pages of an origin that the app allows read the answer. With
@@ -117,7 +112,7 @@ func (s *Server) authApp(r *http.Request) *app {
 // by leaving the permission out.
 func allowOrigin(h http.Header, a *app, origin string) {
 	h.Set("Cache-Control", "no-store")
-	if a.anyOrigin() {
+	if a.settings().anyOrigin() {
 		h.Set("Access-Control-Allow-Origin", "*")
 		return
 	}

@@ -21,7 +21,7 @@ func (s *Server) Routes() []string {
 func (s *Server) Break(appID string) {
 	s.closeMu.Lock() // as whoever connects does
 	defer s.closeMu.Unlock()
-	s.apps[appID].hub = &channels.Hub{}
+	s.app(appID).hub = &channels.Hub{}
 }
 
 // Handler answers clients and APIs.

@@ -95,7 +95,9 @@ func (s *Server) publicRoutes() http.Handler {
 // operatorRoutes are what the listener for metrics and health answers.
 func (s *Server) operatorRoutes(reg *prometheus.Registry) []route {
 	metrics := promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})
-	return append(s.healthRoutes(), route{method: http.MethodGet, pattern: "/metrics", handler: metrics.ServeHTTP})
+	return append(s.healthRoutes(),
+		route{method: http.MethodGet, pattern: "/metrics", handler: metrics.ServeHTTP},
+		route{method: http.MethodPost, pattern: "/reload", handler: s.postReload})
 }
 
 func (s *Server) adminRoutes(reg *prometheus.Registry) http.Handler {

@@ -24,5 +24,18 @@ func (s *Server) Break(appID string) {
 	s.app(appID).hub = &channels.Hub{}
 }
 
+// Connections counts those of an app that may be gone.
+func (s *Server) Connections(appID string) int64 {
+	for _, a := range s.everyApp() {
+		if a.id == appID {
+			return a.connections.Load()
+		}
+	}
+	return 0
+}
+
+// LookAtCertificates does at once what is done now and then.
+func (s *Server) LookAtCertificates(warned bool) bool { return s.certs.look(warned) }
+
 // Handler answers clients and APIs.
 func (s *Server) Handler() http.Handler { return s.public.Handler }

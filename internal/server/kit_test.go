@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -52,6 +53,9 @@ type daemon struct {
 	// served gives what Serve returned.
 	served chan error
 	panics bool // they are expected
+	level  slog.LevelVar
+	// loads is what a reload reads; nil: nothing.
+	loads func() (config.Config, error)
 	stop   func(context.Context) error
 }
 
@@ -82,9 +86,18 @@ func startIn(t testing.TB, cluster func(channels.Node) channels.Cluster, change 
 		t.Fatal(err)
 	}
 	d := &daemon{path: cfg.Path, reg: prometheus.NewRegistry(), log: &logs{}, served: make(chan error, 1)}
-	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	d.level.Set(slog.LevelDebug)
+	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: &d.level}))
 	var err error
-	d.Server, err = server.New(server.Options{Config: cfg, Log: log, Registry: d.reg, Version: "test", Cluster: cluster})
+	d.Server, err = server.New(server.Options{
+		Config: cfg, Log: log, LogLevel: &d.level, Registry: d.reg, Version: "test", Cluster: cluster,
+		Load: func() (config.Config, error) {
+			if d.loads == nil {
+				return config.Config{}, errors.New("the test has no other configuration")
+			}
+			return d.loads()
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,6 +33,13 @@ func (s *Server) Connections(appID string) int64 {
 		}
 	}
 	return 0
+}
+
+// EndListener is what Drain does with the clients' listener.
+func EndListener(l net.Listener, inherited bool) net.Listener {
+	f := &front{Listener: l, inherited: inherited}
+	f.stop()
+	return f
 }
 
 // LookAtCertificates does at once what is done now and then.

@@ -56,7 +56,7 @@ type daemon struct {
 	level  slog.LevelVar
 	// loads is what a reload reads; nil: nothing.
 	loads func() (config.Config, error)
-	stop   func(context.Context) error
+	stop  func(context.Context) error
 }
 
 // appConfig is the default configuration with one app, on free ports.

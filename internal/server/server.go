@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -161,7 +162,7 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		WriteTimeout:      bodyTimeout + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.With("component", "http").Handler(), slog.LevelWarn),
+		ErrorLog:          log.New(httpLog{s.log.With("component", "http")}, "", 0),
 	}
 }
 

@@ -36,7 +36,7 @@ bin/jobs:
 	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/jobs
 
 test: build $(JS:%=%$(MODULES)) ## all tests: Go, browser, clients in Node with one node and with three (RACE=1: race detector)
-	@scripts/need.sh redis-server chromium nginx php-cli php-redis
+	@scripts/need.sh redis-server openssl chromium nginx php-cli php-redis
 	$(GOTEST) ./...
 	scripts/image-smoke.sh
 	cd test/e2e && node --test --test-timeout=600000

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +143,41 @@ func TestReloadTags(t *testing.T) {
 	for _, k := range append(slices.Clone(configKeys), appKeys...) {
 		if !slices.Contains([]string{"", reloadNow, reloadNew, reloadAlone}, k.reload) {
 			t.Errorf("%s has the reload tag %q", k.path, k.reload)
+		}
+	}
+}
+
+// TestReloadIsDocumented demands that the table of docs/restarts.md has each key that a
+// reload can change where it belongs, and no other.
+func TestReloadIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/restarts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{
+		reloadNow:   "| at once | ",
+		reloadAlone: "| at once, or after a restart where events come out of a log (`scaling.enabled`, `redis.source`) | ",
+		reloadNew:   "| for clients that connect later | ",
+	}
+	for tag, begin := range rows {
+		_, row, ok := strings.Cut(string(text), "\n"+begin)
+		row, _, _ = strings.Cut(row, "\n")
+		if !ok {
+			t.Fatalf("there is no row %q", begin)
+		}
+		var got, want []string
+		for _, name := range regexp.MustCompile("`([a-z_.]+)`").FindAllStringSubmatch(row, -1) {
+			got = append(got, name[1])
+		}
+		for _, k := range configKeys {
+			if k.reload == tag {
+				want = append(want, strings.TrimPrefix(k.path, "app."))
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("the row %q has\n%q, want\n%q", begin, got, want)
 		}
 	}
 }

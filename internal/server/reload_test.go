@@ -234,3 +234,22 @@ func TestReloadUnderLoad(t *testing.T) {
 	eventually(t, func() bool { return d.Connections("other-id") == 0 },
 		func() string { return fmt.Sprint(d.Connections("other-id"), " connections to an app that is gone") })
 }
+
+// TestReloadWebhooks: an app that had none gets one, signed with the key that it has
+// by then, and loses it again.
+func TestReloadWebhooks(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	r := newHookReceiver(t)
+	hooked := func(c *config.Config) {
+		c.App.Key, c.App.Secret = hookKey, hookSecret
+		c.App.Webhooks = []config.Webhook{{URL: r.URL, Headers: map[string]string{"X-Shop": "yes"}, Events: []string{"channel_occupied"}}}
+	}
+	wantReload(t, d.reload(t, hooked), "apps[app-id].key apps[app-id].secret apps[app-id].webhooks", "")
+	c := d.open(t, "/app/"+hookKey+"?protocol=7")
+	c.wantEstablished()
+	c.subscribe("jobs")
+	r.wait(t, `{"channel":"jobs","name":"channel_occupied"}`)
+	wantReload(t, d.reload(t, hooked, func(c *config.Config) { c.App.Webhooks = nil }), "apps[app-id].webhooks", "")
+	c.subscribe("more")
+}

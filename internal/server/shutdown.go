@@ -17,6 +17,8 @@ const (
 	// acceptedTime is what a client that has just connected has for its request:
 	// net/http drops those that come once its own shutdown has begun.
 	acceptedTime = 100 * time.Millisecond
+	// secureTime is the same with TLS, whose handshake comes before the request.
+	secureTime = 500 * time.Millisecond
 	// requestTime is what HTTP requests under way get at shutdown, before
 	// clients are told to go: they may still publish.
 	requestTime = time.Second
@@ -42,7 +44,11 @@ func (s *Server) Drain(ctx context.Context) error {
 	c := s.config()
 	pause(ctx, c.ShutdownDelay)
 	s.listener.stop()
-	pause(ctx, acceptedTime)
+	if s.certs == nil {
+		pause(ctx, acceptedTime)
+	} else {
+		pause(ctx, secureTime)
+	}
 	_ = s.listener.Close() // unless Accept did, or nobody called it
 	s.closeMu.Lock()
 	s.draining.Store(true)

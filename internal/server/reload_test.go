@@ -4,14 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"broadcastd/auth"
 	"broadcastd/internal/config"
@@ -202,10 +202,9 @@ func TestReloadFromAPage(t *testing.T) {
 func TestReloadUnderLoad(t *testing.T) {
 	t.Parallel()
 	d := start(t)
-	handshake := d.handshake(otherTarget)
 	var clients sync.WaitGroup
 	ended := make(chan struct{})
-	for range 4 {
+	for range 8 {
 		clients.Go(func() {
 			for {
 				select {
@@ -213,24 +212,33 @@ func TestReloadUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				conn, err := net.Dial("tcp", d.Addr().String())
+				ws, _, err := websocket.Dial(t.Context(), "ws://"+d.Addr().String()+otherTarget, nil)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				_, _ = io.WriteString(conn, handshake)
-				head := make([]byte, 12)
-				_, _ = io.ReadFull(conn, head) // any end is fine here
-				conn.Close()
+				for err == nil { // until the app is gone, or was at once
+					_, _, err = ws.Read(t.Context())
+				}
+				if websocket.CloseStatus(err) != 4001 {
+					t.Error(err)
+				}
+				_ = ws.CloseNow()
 			}
 		})
 	}
-	for range 30 {
+	for range 100 {
 		d.reload(t, other)
 		d.reload(t)
 	}
 	close(ended)
-	clients.Wait()
+	gone := make(chan struct{})
+	go func() { clients.Wait(); close(gone) }()
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Error("somebody is in an app that is gone")
+	}
 	eventually(t, func() bool { return d.Connections("other-id") == 0 },
 		func() string { return fmt.Sprint(d.Connections("other-id"), " connections to an app that is gone") })
 }

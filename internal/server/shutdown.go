@@ -163,9 +163,9 @@ func (s *Server) closeSessions() {
 	if again {
 		return
 	}
-	s.reloading.Lock() // the apps stay what they are now
-	s.reloading.Unlock()
+	s.reloading.Lock() // from now on the apps stay what they are
 	s.cancel()
+	s.reloading.Unlock()
 	for _, h := range []*http.Server{s.public, s.admin} {
 		if h != nil {
 			_ = h.Close() // nothing under way matters any more

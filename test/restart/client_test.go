@@ -176,6 +176,7 @@ func (c *client) hear(ctx context.Context, conn *websocket.Conn, text []byte) er
 // newcomers connect to addr one after the other, until stop, which tells how many
 // did and which errors there were.
 func newcomers(t testing.TB, addr string) (stop func() (int, []error)) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	n, errs := 0, []error(nil)
 	ended := make(chan struct{})

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -249,13 +251,16 @@ func TestReusePort(t *testing.T) {
 
 // Two processes share a port only if both are to.
 func TestReusePortIsAsked(t *testing.T) {
-	server := redistest.Start(t)
-	first := start(t, settings(t, "reuse_port: true\n"+fmt.Sprintf(oneApp, server.URL())), nil, nil)
+	first := start(t, settings(t, fmt.Sprintf(plainApp, "info")), nil, nil)
 	_, port, _ := net.SplitHostPort(first.addr)
-	l, err := net.Listen("tcp", "127.0.0.1:"+port)
-	if err == nil {
-		_ = l.Close()
-		t.Error("another process could listen at the port")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	second := exec.CommandContext(ctx, binary, "start", "--port", port,
+		"--config", settings(t, "reuse_port: true\n"+fmt.Sprintf(plainApp, "info")))
+	dieWithParent(second)
+	out, err := second.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "keys host and port") {
+		t.Errorf("another process could listen at the port: %v %s", err, out)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -76,23 +75,6 @@ func newEndpoint(url string) (*endpoint, error) {
 		return dial(ctx, config, network, addr)
 	}
 	return &endpoint{UniversalOptions: opt}, nil
-}
-
-// dialOnce is a dialer whose connection is cut when ctx ends, whatever it is
-// waiting for, and which refuses to make a second one: go-redis would use that
-// to reconnect without a word.
-func dialOnce(ctx context.Context, opt *redis.Options) func(context.Context, string, string) (net.Conn, error) {
-	var used atomic.Bool
-	return func(_ context.Context, network, addr string) (net.Conn, error) {
-		if used.Swap(true) {
-			return nil, net.ErrClosed
-		}
-		conn, err := opt.Dialer(ctx, network, addr)
-		if err == nil {
-			context.AfterFunc(ctx, func() { _ = conn.Close() })
-		}
-		return conn, err
-	}
 }
 
 func dial(ctx context.Context, config *tls.Config, network, addr string) (net.Conn, error) {

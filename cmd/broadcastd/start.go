@@ -56,7 +56,8 @@ func start(ctx context.Context, cfg config.Config, load func() (config.Config, e
 	defer ignore()
 	level := new(slog.LevelVar)
 	level.Set(cfg.LogLevel())
-	log := newLogger(cfg.Log.Format, level, stderr)
+	out, log := newLog(stderr, func(w io.Writer) *slog.Logger { return newLogger(cfg.Log.Format, level, w) })
+	defer out.Close(logTime)
 	public, admin, err := inherit()
 	if err != nil {
 		return err
@@ -70,6 +71,7 @@ func start(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		load = withRedis(load, cfg.Redis.URL)
 	}
 
+	limitMemory(log)
 	registry := prometheus.NewRegistry()
 	clu, err := newCluster(cfg, registry, log)
 	if err != nil {
@@ -83,6 +85,7 @@ func start(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		return err
 	}
 	defer srv.Close()
+	watchLog(out, srv, registry)
 	if err := clu.start(ctx, srv); err != nil {
 		return err
 	}

@@ -23,6 +23,17 @@ type Config struct {
 	ReusePort bool `yaml:"reuse_port"`
 	// Path goes in front of every route, such as "/ws"; empty by default.
 	Path string `yaml:"path"`
+	// MaxConnections bounds the connections of this process, those that have asked
+	// nothing yet included; 0: as many as the limit of open files allows.
+	MaxConnections int `yaml:"max_connections" reload:"now"`
+	// MaxConnectionsPerAddress bounds those of one client's address; 0: no limit.
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address" reload:"now"`
+	// TrustedProxies are addresses and networks whose word on a client's address
+	// counts: X-Forwarded-For, or the PROXY protocol's if ProxyProtocol is set.
+	TrustedProxies []string `yaml:"trusted_proxies" reload:"now"`
+	ProxyProtocol  bool     `yaml:"proxy_protocol" reload:"now"`
+	// HandshakeTimeout bounds the time until a request's headers are there.
+	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
 	// MaxRequestSize bounds the body of an HTTP API request, in bytes.
 	MaxRequestSize int `yaml:"max_request_size" kind:"size" reload:"now"`
 	// Gather is how long a channel with hundreds of subscribers waits after an
@@ -151,7 +162,7 @@ type App struct {
 	ActivityTimeout time.Duration `yaml:"activity_timeout" reload:"new"`
 	// PongTimeout is how long a pinged client may stay silent.
 	PongTimeout    time.Duration `yaml:"pong_timeout" reload:"new"`
-	MaxConnections int           `yaml:"max_connections" reload:"new"`              // 0: no limit
+	MaxConnections int           `yaml:"max_connections" reload:"new"`              // 0: no limit of its own
 	MaxMessageSize int           `yaml:"max_message_size" kind:"size" reload:"new"` // bytes of a client's message
 	MaxEventSize   int           `yaml:"max_event_size" kind:"size" reload:"alone"` // bytes of an event's data
 	// MaxOutbox bounds what waits for a client that reads too slowly, bytes.
@@ -162,6 +173,9 @@ type App struct {
 	AcceptClientEventsFrom string `yaml:"accept_client_events_from" reload:"now"`
 	// MaxClientEvents is how many a connection may send a second; 0: no limit.
 	MaxClientEvents int `yaml:"max_client_events_per_second" reload:"now"`
+	// MaxEvents is how many the HTTP API may publish a second, once for each
+	// channel; 0: no limit.
+	MaxEvents int `yaml:"max_events_per_second" reload:"now"`
 	// MaxPresenceMembers bounds a presence channel, MaxUserInfo what is told of
 	// a member, in bytes; 0: no limit.
 	MaxPresenceMembers int `yaml:"max_presence_members" reload:"alone"`

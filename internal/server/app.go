@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"golang.org/x/time/rate"
+
 	"broadcastd/auth"
 	"broadcastd/channels"
 	"broadcastd/internal/config"
@@ -29,6 +31,7 @@ type app struct {
 	sources     map[Source]sourceMetrics
 	users       *channels.Users
 	present     presentUsers
+	events      *rate.Limiter    // of the HTTP API
 	cluster     channels.Cluster // nil: none
 	connections atomic.Int64
 	plain       atomic.Bool // told of readable events for encrypted channels
@@ -46,6 +49,7 @@ func (a *app) settings() *settings { return a.current.Load() }
 
 // configure gives the app settings.
 func (a *app) configure(c config.App) {
+	setEventLimit(a.events, c.MaxEvents)
 	a.current.Store(&settings{c, &socket.Limits{
 		MaxMessageSize: c.MaxMessageSize,
 		MaxOutbox:      c.MaxOutbox,

@@ -45,7 +45,7 @@ func (s *Server) everyApp() []*app {
 
 // newApp makes an app; only one of a cluster can be without webhooks for ever.
 func (s *Server) newApp(c config.App) (*app, error) {
-	a := &app{id: c.ID, sources: s.metrics.ofSources(c.ID), users: channels.NewUsers()}
+	a := &app{id: c.ID, events: newEventLimit(c.MaxEvents), sources: s.metrics.ofSources(c.ID), users: channels.NewUsers()}
 	a.configure(c)
 	if s.cluster == nil || len(c.Webhooks) > 0 {
 		var err error

@@ -78,6 +78,12 @@ func start(t testing.TB, change ...func(*config.Config)) *daemon {
 // startIn is start for a node of a cluster.
 func startIn(t testing.TB, cluster func(channels.Node) channels.Cluster, change ...func(*config.Config)) *daemon {
 	t.Helper()
+	return startWith(t, func(o *server.Options) { o.Cluster = cluster }, change...)
+}
+
+// startWith is start with options that are not of the configuration.
+func startWith(t testing.TB, options func(*server.Options), change ...func(*config.Config)) *daemon {
+	t.Helper()
 	cfg := appConfig()
 	for _, f := range change {
 		f(&cfg)
@@ -88,16 +94,18 @@ func startIn(t testing.TB, cluster func(channels.Node) channels.Cluster, change 
 	d := &daemon{path: cfg.Path, reg: prometheus.NewRegistry(), log: &logs{}, served: make(chan error, 1)}
 	d.level.Set(slog.LevelDebug)
 	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: &d.level}))
-	var err error
-	d.Server, err = server.New(server.Options{
-		Config: cfg, Log: log, LogLevel: &d.level, Registry: d.reg, Version: "test", Cluster: cluster,
+	o := server.Options{
+		Config: cfg, Log: log, LogLevel: &d.level, Registry: d.reg, Version: "test",
 		Load: func() (config.Config, error) {
 			if d.loads == nil {
 				return config.Config{}, errors.New("the test has no other configuration")
 			}
 			return d.loads()
 		},
-	})
+	}
+	options(&o)
+	var err error
+	d.Server, err = server.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,6 +51,9 @@ func (s *Server) reload() (changes config.Changes, err error) {
 			return changes, err
 		}
 	}
+	if err := s.limits.set(&next); err != nil {
+		return changes, err
+	}
 	if err := s.serve(next.Apps); err != nil {
 		return changes, err
 	}

@@ -62,8 +62,9 @@ func TestReloadSettings(t *testing.T) {
 		c.App.Secret, c.App.AllowedOrigins, c.App.MaxSubscriptions = "another-secret", []string{"example.com"}, 2
 		c.App.MaxEventSize, c.App.AcceptClientEventsFrom, c.MaxRequestSize = 10, "none", 500
 		c.Port, c.Redis.URL, c.Log.Level = 1, "redis://127.0.0.1:1", "warn"
-	}), "max_request_size log.level apps[app-id].secret apps[app-id].allowed_origins apps[app-id].max_event_size "+
-		"apps[app-id].max_subscriptions apps[app-id].accept_client_events_from", "port redis.url")
+		c.MaxConnections, c.App.MaxEvents = 50, 1000
+	}), "max_connections max_request_size log.level apps[app-id].secret apps[app-id].allowed_origins apps[app-id].max_event_size "+
+		"apps[app-id].max_subscriptions apps[app-id].accept_client_events_from apps[app-id].max_events_per_second", "port redis.url")
 	if d.level.Level() != slog.LevelWarn {
 		t.Errorf("the log's level is %v", d.level.Level())
 	}

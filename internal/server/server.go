@@ -1,12 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +39,9 @@ type Options struct {
 	// Cluster makes an app's channels part of a cluster's; nil: this node is
 	// alone.
 	Cluster func(channels.Node) channels.Cluster
+	// BodyTimeout and IdleTimeout bound the time until a request's body has come,
+	// and until the next request begins; 0: the defaults.
+	BodyTimeout, IdleTimeout time.Duration
 }
 
 // Server is the daemon but for Redis.
@@ -47,6 +52,7 @@ type Server struct {
 	load        func() (config.Config, error)
 	logLevel    *slog.LevelVar // nil: a reload leaves it
 	cluster     func(channels.Node) channels.Cluster
+	limits      *limits
 	flushers    *socket.Flushers
 	topics      atomic.Uint64
 	api         *auth.API // asked about channels; nil: no API is configured
@@ -73,8 +79,10 @@ type Server struct {
 	underWay    atomic.Int64 // HTTP requests that are being answered
 	sessions    sync.WaitGroup
 	leaving     sync.Once
-	refusals    sync.Map     // labels of refusals that were logged
-	unsure      atomic.Int64 // when a request that the cluster failed was logged, in seconds of Unix time
+	refusals    sync.Map                  // labels of refusals that were logged
+	unsure      atomic.Pointer[time.Time] // when a request that the cluster failed was logged
+	panics      panics
+	accepting   accepting
 
 	closeMu sync.Mutex // guards the following, and sessions growing from zero
 	closed  bool
@@ -91,6 +99,7 @@ func New(o Options) (_ *Server, err error) {
 		load: o.Load, logLevel: o.LogLevel,
 		cluster: o.Cluster,
 		retired: make(map[string]*app),
+		limits:  &limits{addresses: make(map[netip.Addr]int)},
 	}
 	s.current.Store(&s.cfg)
 	s.served.Store(newApps(nil))
@@ -101,10 +110,14 @@ func New(o Options) (_ *Server, err error) {
 		}
 	}()
 
+	if err = s.limits.set(&o.Config); err != nil {
+		return nil, err
+	}
 	if err = s.newAPI(o); err != nil {
 		return nil, err
 	}
 	s.metrics = newMetrics(o.Registry, o.Version)
+	s.accepting = accepting{log: s.log, failed: s.metrics.acceptFailures}
 
 	opts := socket.Options{Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written}}
 	if o.Config.Debug {
@@ -140,27 +153,28 @@ func New(o Options) (_ *Server, err error) {
 	if err = s.listen(o); err != nil {
 		return nil, err
 	}
-	s.public = s.httpServer(s.publicRoutes())
-	s.admin = s.httpServer(s.adminRoutes(o.Registry))
+	s.public = s.httpServer(o, s.limited(s.publicRoutes()))
+	s.public.ConnContext = withPlace
+	s.admin = s.httpServer(o, s.adminRoutes(o.Registry))
 	return s, nil
 }
 
 // Limits on HTTP requests. A WebSocket lifts them.
 const (
-	headerTimeout  = 10 * time.Second
 	bodyTimeout    = 30 * time.Second
 	answerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
 )
 
-func (s *Server) httpServer(h http.Handler) *http.Server {
+func (s *Server) httpServer(o Options, h http.Handler) *http.Server {
+	body := cmp.Or(o.BodyTimeout, bodyTimeout)
 	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       bodyTimeout,
-		WriteTimeout:      bodyTimeout + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
-		IdleTimeout:       idleTimeout,
+		Handler:           s.guarded(h),
+		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
+		ReadTimeout:       body,
+		WriteTimeout:      body + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
+		IdleTimeout:       cmp.Or(o.IdleTimeout, idleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          log.New(httpLog{s.log.With("component", "http")}, "", 0),
 	}
@@ -190,11 +204,13 @@ func (s *Server) Serve() error {
 		}()
 	}
 	errs := make(chan error, 2)
-	go func() { errs <- s.public.Serve(s.secure(nonblock.Listener{Listener: s.listener})) }()
+	go func() {
+		errs <- s.public.Serve(s.secure(bounded{nonblock.Listener{Listener: patient{s.listener, &s.accepting}}, s}))
+	}()
 	n := 1
 	if s.adminLine != nil {
 		n++
-		go func() { errs <- s.admin.Serve(s.adminLine) }()
+		go func() { errs <- s.admin.Serve(patient{s.adminLine, &s.accepting}) }()
 	}
 	var first error
 	for range n {

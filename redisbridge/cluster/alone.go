@@ -22,8 +22,8 @@ func (p *partition) setDown(why error) {
 		p.generation, p.registered, p.version, p.number = newGeneration(), false, 0, 0
 		p.metrics.rejoins.Inc()
 	}
-	if p.fail != nil {
-		p.fail(why)
+	if p.latest != nil {
+		p.latest.cancel(why)
 	}
 }
 

@@ -48,17 +48,17 @@ func (p *partition) about() []byte {
 }
 
 // beat renews the lease, or takes one.
-func (p *partition) beat(ctx context.Context) (beat, error) {
+func (s *session) beat(ctx context.Context) (beat, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	p.mu.Lock()
-	generation, registered, expected, about := p.generation, p.registered, p.version, p.about()
-	p.mu.Unlock()
-	k := &p.keys
-	leased := time.Now().Add(leaseOf(p.options)) // at least
-	reply, err := beatScript.Run(ctx, p.client,
+	s.mu.Lock()
+	generation, registered, expected, about := s.generation, s.registered, s.version, s.about()
+	s.mu.Unlock()
+	k := &s.keys
+	leased := time.Now().Add(leaseOf(s.options)) // at least
+	reply, err := beatScript.Run(ctx, s.asking,
 		[]string{k.nodes, k.info, k.keeper, k.ledger(generation), k.log, k.due, k.channels, k.dead, k.position},
-		generation, leaseOf(p.options).Milliseconds(), about, flag(!registered), p.options.LogLength).Slice()
+		generation, leaseOf(s.options).Milliseconds(), about, flag(!registered), s.options.LogLength).Slice()
 	switch {
 	case err != nil:
 		return beat{}, err
@@ -69,7 +69,7 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	}
 	isKeeper, _ := reply[1].(int64)
 	if isKeeper == 1 {
-		p.leased.Store(&leased)
+		s.leased.Store(&leased)
 	}
 	lapsed, _ := reply[2].(int64)
 	version, _ := reply[3].(int64)
@@ -80,10 +80,11 @@ func (p *partition) beat(ctx context.Context) (beat, error) {
 	}, nil
 }
 
-// beats renews the lease until ctx ends, or ends it with the reason why it can't.
+// beats renews the lease until the session ends, or ends it with the reason why it
+// can't.
 // What the keeper does can take longer than a lease, so it is done meanwhile.
-func (p *partition) beats(ctx context.Context, cancel context.CancelCauseFunc, b beat) {
-	ticker := time.NewTicker(intervalOf(p.options))
+func (s *session) beats(b beat) {
+	ticker := time.NewTicker(intervalOf(s.options))
 	defer ticker.Stop()
 	work := make(chan func(), 1)
 	var keeping sync.WaitGroup
@@ -99,21 +100,21 @@ func (p *partition) beats(ctx context.Context, cancel context.CancelCauseFunc, b
 		if b.lapsed {
 			steady = time.Now()
 		}
-		p.heard(b)
-		heard, held := b, time.Since(steady) >= p.options.Lease
+		s.heard(b)
+		heard, held := b, time.Since(steady) >= s.options.Lease
 		select {
-		case work <- func() { p.keepLater(ctx, heard, held) }:
+		case work <- func() { s.keepLater(s.ctx, heard, held) }:
 		default: // the keeper is at work still, and hears of the next beat
 		}
 		select {
-		case <-ctx.Done():
+		case <-s.ctx.Done():
 			return
 		case <-ticker.C:
 		}
 		var err error
-		if b, err = p.beat(ctx); err != nil {
-			p.setDown(err)
-			cancel(err)
+		if b, err = s.beat(s.ctx); err != nil {
+			s.setDown(err)
+			s.cancel(err)
 			return
 		}
 	}
@@ -137,9 +138,9 @@ func (p *partition) heard(b beat) {
 // keepLater acts on a beat as the keeper, or as who no longer has to remember what
 // the keeper has kept. steady: that others' leases ran out is their doing, not that
 // of a Redis which was away for all.
-func (p *partition) keepLater(ctx context.Context, b beat, steady bool) {
-	p.forgetKept(b.checkpoint)
-	if err := p.keep(ctx, b, steady); err != nil && ctx.Err() == nil {
-		p.log.Warn("what the keeper of the log does could not be done, and is tried again", "err", err)
+func (s *session) keepLater(ctx context.Context, b beat, steady bool) {
+	s.forgetKept(b.checkpoint)
+	if err := s.keep(ctx, b, steady); err != nil && ctx.Err() == nil {
+		s.log.Warn("what the keeper of the log does could not be done, and is tried again", "err", err)
 	}
 }

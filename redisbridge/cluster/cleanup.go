@@ -11,44 +11,44 @@ import (
 )
 
 // cleanUp takes back what a node had declared. own: it is this one, which leaves.
-func (p *partition) cleanUp(ctx context.Context, generation string, own bool) error {
-	k := &p.keys
-	buried, err := buryScript.Run(ctx, p.client, []string{k.nodes, k.dead}, generation, flag(own)).Int()
+func (s *session) cleanUp(ctx context.Context, generation string, own bool) error {
+	k := &s.keys
+	buried, err := buryScript.Run(ctx, s.asking, []string{k.nodes, k.dead}, generation, flag(own)).Int()
 	if err != nil {
 		return err
 	}
 	if buried == 0 {
 		return nil // it is back
 	}
-	ledger, err := p.ledgerOf(ctx, generation)
+	ledger, err := s.ledgerOf(ctx, generation)
 	if err != nil {
 		return err
 	}
 	for changes := range slices.Chunk(ledger, maxChanges) {
-		names, args := p.declareArgs(generation, true, changes)
-		if err := declareScript.Run(ctx, p.client, names, args...).Err(); err != nil {
+		names, args := s.declareArgs(generation, true, changes)
+		if err := declareScript.Run(ctx, s.asking, names, args...).Err(); err != nil {
 			return fmt.Errorf("taking back what a dead node had declared: %w", err)
 		}
 	}
-	_, err = p.client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err = s.asking.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Del(ctx, k.ledger(generation))
 		pipe.HDel(ctx, k.info, generation)
 		pipe.SRem(ctx, k.dead, generation)
 		return nil
 	})
 	if err == nil && !own {
-		p.metrics.cleaned.Inc()
-		p.log.Warn("a node is gone, and what it had declared was taken back", "node", generation, "channels", len(ledger))
+		s.metrics.cleaned.Inc()
+		s.log.Warn("a node is gone, and what it had declared was taken back", "node", generation, "channels", len(ledger))
 	}
 	return err
 }
 
 // ledgerOf reads what a node has declared, as what takes it back.
-func (p *partition) ledgerOf(ctx context.Context, generation string) ([]change, error) {
+func (s *session) ledgerOf(ctx context.Context, generation string) ([]change, error) {
 	var cursor uint64
 	byName := make(map[string]*change)
 	for {
-		pairs, next, err := p.client.HScan(ctx, p.keys.ledger(generation), cursor, "", readCount).Result()
+		pairs, next, err := s.asking.HScan(ctx, s.keys.ledger(generation), cursor, "", readCount).Result()
 		if err != nil {
 			return nil, err
 		}

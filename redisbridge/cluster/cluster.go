@@ -46,6 +46,10 @@ type Cluster struct {
 	partitions []*partition
 }
 
+// questions is how many connections there are for what others than the partitions
+// ask Redis.
+const questions = 10
+
 // New checks the options; it doesn't connect.
 func New(o Options) (*Cluster, error) {
 	o.CountInterval = cmp.Or(o.CountInterval, 5*time.Second)
@@ -54,8 +58,7 @@ func New(o Options) (*Cluster, error) {
 	if c.metrics, err = newMetrics(o.Registerer, func() bool { return c.State() == nil }); err != nil {
 		return nil, err
 	}
-	// A partition reads on one connection, and uses another two.
-	if c.client, err = redisbridge.NewClient(o.URL, 3*o.Partitions*o.Apps+10); err != nil {
+	if c.client, err = redisbridge.NewClient(o.URL, questions); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -156,16 +159,21 @@ func (p *partition) leave(ctx context.Context) error {
 	if !up {
 		return why
 	}
-	if p.solo {
-		return p.savePosition(ctx)
+	s, err := p.connect(ctx)
+	if err != nil {
+		return err
 	}
-	if err := p.save(ctx); err != nil {
+	defer s.close()
+	if p.solo {
+		return s.savePosition(ctx)
+	}
+	if err := s.save(ctx); err != nil {
 		return err
 	}
 	p.mu.Lock()
 	generation := p.generation
 	p.mu.Unlock()
-	return p.cleanUp(ctx, generation, true)
+	return s.cleanUp(ctx, generation, true)
 }
 
 // newGeneration names a node for as long as its lease holds.

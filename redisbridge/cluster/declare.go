@@ -12,23 +12,23 @@ import (
 	"broadcastd/protocol"
 )
 
-func (p *partition) declareStep(ctx context.Context, pipe redis.Pipeliner, operations []operation) step {
-	p.mu.Lock()
+func (s *session) declareStep(ctx context.Context, pipe redis.Pipeliner, operations []operation) step {
+	s.mu.Lock()
 	changes := make([]change, 0, len(operations))
 	for _, o := range operations {
-		changes = append(changes, p.declaration(o.channel))
+		changes = append(changes, s.declaration(o.channel))
 	}
-	generation, session := p.generation, p.sessions
-	p.mu.Unlock()
-	p.metrics.declarations.Add(float64(len(changes)))
-	names, args := p.declareArgs(generation, false, changes)
+	generation := s.generation
+	s.mu.Unlock()
+	s.metrics.declarations.Add(float64(len(changes)))
+	names, args := s.declareArgs(generation, false, changes)
 	cmd := declareScript.EvalSha(ctx, pipe, names, args...)
 	return step{
 		cmd:    cmd,
 		script: cmd,
-		again:  func(ctx context.Context) *redis.Cmd { return declareScript.Eval(ctx, p.client, names, args...) },
-		answer: func() error { return p.declared(cmd, generation, session, changes) },
-		failed: func(error) { p.declareAlone(changes) },
+		again:  func(ctx context.Context) *redis.Cmd { return declareScript.Eval(ctx, s.writing, names, args...) },
+		answer: func() error { return s.declared(cmd, generation, changes) },
+		failed: func(error) { s.declareAlone(changes) },
 	}
 }
 
@@ -70,8 +70,8 @@ func flag(set bool) string {
 	return ""
 }
 
-// declared reads the answer of a script that was sent in a session.
-func (p *partition) declared(cmd *redis.Cmd, generation string, session int, changes []change) error {
+// declared reads a script's answer.
+func (s *session) declared(cmd *redis.Cmd, generation string, changes []change) error {
 	reply, err := cmd.Slice()
 	if err != nil {
 		return err
@@ -85,26 +85,27 @@ func (p *partition) declared(cmd *redis.Cmd, generation string, session int, cha
 	if !okAt || !okVersion || !okAnswers || len(answers) != len(changes) {
 		return errors.New("a script's answer cannot be read; do all nodes run the same version?")
 	}
-	if !p.counts(version, session) {
+	if !s.counts(version) {
 		return errLost
 	}
-	if !p.after(at, session, func() {
+	if !s.after(at, func() {
 		for i := range changes {
 			answer, _ := answers[i].([]any)
-			p.enter(&changes[i], item(answer, 0), item(answer, 1))
+			s.enter(&changes[i], item(answer, 0), item(answer, 1))
 		}
 	}) {
-		p.declareAlone(changes)
+		s.declareAlone(changes)
 	}
 	return nil
 }
 
 // counts notes the ledger's version, and reports whether it is later than the last
 // one of the session. It isn't in a Redis that took over from one that knew more.
-func (p *partition) counts(version int64, session int) bool {
+func (s *session) counts(version int64) bool {
+	p := s.partition
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.sessions != session {
+	if p.latest != s {
 		return true
 	}
 	p.anew = p.anew || version <= p.version

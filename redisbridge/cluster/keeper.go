@@ -108,24 +108,24 @@ func (k *keeper) checkpoint(at position) position {
 }
 
 // keep does what the keeper does, if the node is that.
-func (p *partition) keep(ctx context.Context, b beat, steady bool) error {
-	is := p.stays(b)
+func (s *session) keep(ctx context.Context, b beat, steady bool) error {
+	is := s.stays(b)
 	if !b.keeper {
 		return nil
 	}
 	if !is {
-		if err := p.succeed(ctx, b.generation); err != nil {
+		if err := s.succeed(ctx, b.generation); err != nil {
 			return err
 		}
-		p.metrics.kept.Inc()
+		s.metrics.kept.Inc()
 	}
-	failed := p.save(ctx)
+	failed := s.save(ctx)
 	dead := b.unfinished
 	if steady {
 		dead = append(dead, b.expired...)
 	}
 	for _, generation := range dead {
-		if err := p.cleanUp(ctx, generation, false); err != nil {
+		if err := s.cleanUp(ctx, generation, false); err != nil {
 			return errors.Join(failed, err)
 		}
 	}
@@ -151,14 +151,14 @@ func (p *partition) resign() {
 }
 
 // succeed makes the node the keeper, who tells webhooks what the last one didn't.
-func (p *partition) succeed(ctx context.Context, generation string) error {
-	k := &keeper{generation: generation, hooks: p.node.Hooks, partition: strconv.Itoa(p.index), leased: &p.leased}
-	p.turn.Lock()
-	at := p.at
-	p.turn.Unlock()
+func (s *session) succeed(ctx context.Context, generation string) error {
+	k := &keeper{generation: generation, hooks: s.node.Hooks, partition: strconv.Itoa(s.index), leased: &s.leased}
+	s.turn.Lock()
+	at := s.at
+	s.turn.Unlock()
 	k.told = at
 	if k.hooks != nil {
-		id, err := p.client.Get(ctx, p.keys.hooks).Result()
+		id, err := s.asking.Get(ctx, s.keys.hooks).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
@@ -168,31 +168,31 @@ func (p *partition) succeed(ctx context.Context, generation string) error {
 	}
 	// That may be a lot, and clients' events don't wait for it, but for what has
 	// been read meanwhile.
-	from, err := p.tellAgain(ctx, k, k.told, at)
+	from, err := s.tellAgain(ctx, k, k.told, at)
 	if err != nil {
 		return err
 	}
-	p.turn.Lock()
-	defer p.turn.Unlock()
-	if _, err := p.tellAgain(ctx, k, from, p.at); err != nil {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if _, err := s.tellAgain(ctx, k, from, s.at); err != nil {
 		return err
 	}
-	p.keeper = k
+	s.keeper = k
 	return nil
 }
 
 // tellAgain lets webhooks know of what the log holds between two positions, and
 // gives the one up to where.
-func (p *partition) tellAgain(ctx context.Context, k *keeper, from, to position) (position, error) {
+func (s *session) tellAgain(ctx context.Context, k *keeper, from, to position) (position, error) {
 	if k.hooks == nil {
 		return from, nil
 	}
-	now, err := p.client.Time(ctx).Result()
+	now, err := s.asking.Time(ctx).Result()
 	if err != nil {
 		return from, err
 	}
 	for from.before(to) {
-		messages, err := p.client.XRangeN(ctx, p.keys.log, "("+from.String(), to.String(), readCount).Result()
+		messages, err := s.asking.XRangeN(ctx, s.keys.log, "("+from.String(), to.String(), readCount).Result()
 		if err != nil {
 			return from, err
 		}

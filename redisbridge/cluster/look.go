@@ -82,20 +82,17 @@ func (p *partition) catchUp(ctx context.Context) error {
 	}
 }
 
-func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look) step {
-	names := []string{p.keys.channels, p.keys.log}
+func (s *session) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look) step {
+	names := []string{s.keys.channels, s.keys.log}
 	args := make([]any, len(l.names))
 	for i, name := range l.names {
 		args[i] = name
 	}
-	p.mu.Lock()
-	session := p.sessions
-	p.mu.Unlock()
 	cmd := lookScript.EvalSha(ctx, pipe, names, args...)
 	return step{
 		cmd:    cmd,
 		script: cmd,
-		again:  func(ctx context.Context) *redis.Cmd { return lookScript.Eval(ctx, p.client, names, args...) },
+		again:  func(ctx context.Context) *redis.Cmd { return lookScript.Eval(ctx, s.writing, names, args...) },
 		answer: func() error {
 			reply, err := cmd.Slice()
 			if err != nil {
@@ -107,12 +104,12 @@ func (p *partition) lookStep(ctx context.Context, pipe redis.Pipeliner, l *look)
 			for i := range min(len(occupied), len(counts)) {
 				occupied[i] = counts[i] != nil
 			}
-			if !p.after(at, session, func() { l.then(occupied) }) {
-				p.lookAgain(l)
+			if !s.after(at, func() { l.then(occupied) }) {
+				s.lookAgain(l)
 			}
 			return nil
 		},
-		failed: func(error) { p.lookAlone(l) },
+		failed: func(error) { s.lookAlone(l) },
 	}
 }
 

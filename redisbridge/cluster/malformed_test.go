@@ -28,5 +28,5 @@ func TestWhatNoClientCouldRead(t *testing.T) {
 	// From a node it isn't checked, but must not end the keeper.
 	adds(t, a, "channel", "cache-jobs", "event", "worse", "raw", "not JSON", "from", "node:1")
 	eventually(t, "what a node can't have added", c.hears("worse"))
-	must(t, a.cluster.partitions[0].save(t.Context()))
+	must(t, a.cluster.partitions[0].latestSession().save(t.Context()))
 }

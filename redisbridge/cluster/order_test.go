@@ -29,12 +29,12 @@ func (p *partition) held(name string, before func()) []change {
 func (p *partition) send(t *testing.T, changes []change) func() error {
 	t.Helper()
 	p.mu.Lock()
-	generation, session := p.generation, p.sessions
+	generation, s := p.generation, p.latest
 	p.mu.Unlock()
 	names, args := p.declareArgs(generation, false, changes)
 	cmd := declareScript.Run(t.Context(), p.client, names, args...)
 	must(t, cmd.Err())
-	return func() error { return p.declared(cmd, generation, session, changes) }
+	return func() error { return s.declared(cmd, generation, changes) }
 }
 
 func TestWhatIsReadWaitsForAnswers(t *testing.T) {
@@ -155,10 +155,11 @@ func TestGoneOnce(t *testing.T) {
 
 func TestAnswersAreActedOnInTheirPlaces(t *testing.T) {
 	p := newPartition(&Cluster{options: Options{Log: slog.New(slog.DiscardHandler)}}, channels.Node{}, 0)
-	p.up = true
+	s := &session{partition: p}
+	p.up, p.latest = true, s
 	var acted []int
 	for _, n := range []uint64{3, 1, 2, 2} {
-		p.after(position{n, 0}, 0, func() { acted = append(acted, int(n)) })
+		s.after(position{n, 0}, func() { acted = append(acted, int(n)) })
 	}
 	p.turn.Lock()
 	defer p.turn.Unlock()
@@ -209,7 +210,10 @@ func TestANodeThatHasReadNothingYet(t *testing.T) {
 	b.stop() // cut off while the log is empty
 	must(t, a.publish("jobs", "meanwhile", "x", 0))
 	p := b.cluster.partitions[0]
-	must(t, p.find(t.Context(), beat{checkpoint: "99999999999999-0"})) // the keeper has read it
+	s, err := p.connect(t.Context())
+	must(t, err)
+	defer s.close()
+	must(t, s.find(t.Context(), beat{checkpoint: "99999999999999-0"})) // the keeper has read it
 	if p.at != (position{}) {
 		t.Errorf("it reads on behind %s, although it has read nothing", p.at)
 	}

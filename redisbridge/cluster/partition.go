@@ -38,7 +38,8 @@ type partition struct {
 	// turn is held while something happens that has a place in the log's order.
 	// It guards the following.
 	turn    sync.Mutex
-	at      position            // up to where the log has been read
+	at      position // up to where the log has been read
+	recent  recent
 	placed  bool                // at was found once: zero is before the first entry then
 	results []result            // that wait for their position, by it
 	seen    map[string]*seen    // by generation
@@ -58,7 +59,7 @@ type partition struct {
 	since      time.Time // since when up is what it is
 	why        error     // why it isn't up
 	lost       time.Time // when entries were missed, or may have been
-	sessions   int       // how many there were, and the number of the present one
+	latest     *session  // that has begun; nil: there was none
 	generation string
 	registered bool  // the generation has had a lease
 	version    int64 // of its ledger
@@ -68,8 +69,7 @@ type partition struct {
 	waiting    int    // about the memory of the entries among them, bytes
 	number     uint64 // of the last entry that this node added
 	sent       sent
-	flight     chan struct{}           // closed once what was sent to Redis is answered; nil: nothing was
-	fail       context.CancelCauseFunc // ends the session; nil: there is none
+	flight     chan struct{} // closed once what was sent to Redis is answered; nil: nothing was
 
 	wake chan struct{}
 }

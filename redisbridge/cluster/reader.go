@@ -26,38 +26,38 @@ const (
 )
 
 // read delivers what is added to the log, until ctx ends or Redis fails.
-func (p *partition) read(ctx context.Context) error {
+func (s *session) read(ctx context.Context) error {
 	check := true // entries may have been cut off before they were read
 	for ctx.Err() == nil {
-		p.turn.Lock()
-		at := p.at
-		p.turn.Unlock()
-		count := p.count
-		entries, err := p.next(ctx, at)
+		s.turn.Lock()
+		at := s.at
+		s.turn.Unlock()
+		count := s.count
+		entries, err := s.next(ctx, at)
 		if errors.Is(err, redis.Nil) {
 			continue
 		}
 		if err != nil {
-			p.count = max(1, p.count/2)
+			s.count = max(1, s.count/2)
 			return err
 		}
-		p.count = min(2*p.count, readCount)
+		s.count = min(2*s.count, readCount)
 		if check || len(entries) == count {
-			if err := p.checkGap(ctx, at, entries); err != nil {
+			if err := s.checkGap(ctx, at, entries); err != nil {
 				return err
 			}
 		}
 		check = false
 		// Positions of what Redis is being asked can be among the entries: its answers
 		// are heard first, so that each is acted on in its place.
-		p.awaitAnswers()
+		s.awaitAnswers()
 		for len(entries) > 0 {
 			n := min(len(entries), readTurn)
-			p.turn.Lock()
+			s.turn.Lock()
 			for i := range entries[:n] {
-				p.apply(&entries[i])
+				s.apply(&entries[i])
 			}
-			p.turn.Unlock()
+			s.turn.Unlock()
 			entries = entries[n:]
 		}
 	}
@@ -65,12 +65,12 @@ func (p *partition) read(ctx context.Context) error {
 }
 
 // next waits for entries behind a position; redis.Nil: there were none for a while.
-func (p *partition) next(ctx context.Context, at position) ([]entry, error) {
+func (s *session) next(ctx context.Context, at position) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, blockTime+answerTime)
 	defer cancel()
-	cmd := redis.NewSliceCmd(ctx, "XREAD", "COUNT", p.count, "BLOCK", blockTime.Milliseconds(), "STREAMS", p.keys.log, at.String())
+	cmd := redis.NewSliceCmd(ctx, "XREAD", "COUNT", s.count, "BLOCK", blockTime.Milliseconds(), "STREAMS", s.keys.log, at.String())
 	cmd.SetFirstKeyPos(6)
-	_ = p.client.Process(ctx, cmd) // the command has the error
+	_ = s.reading.Process(ctx, cmd) // the command has the error
 	reply, err := cmd.Result()
 	if err != nil {
 		return nil, err
@@ -95,17 +95,17 @@ func (p *partition) next(ctx context.Context, at position) ([]entry, error) {
 
 // checkGap tells of entries that were cut off between a position and the first of
 // entries. It doesn't know whether the one at the position was the last of them.
-func (p *partition) checkGap(ctx context.Context, at position, entries []entry) error {
-	first, err := p.first(ctx)
+func (s *session) checkGap(ctx context.Context, at position, entries []entry) error {
+	first, err := s.first(ctx)
 	if err != nil {
 		return err
 	}
 	if at == (position{}) || !at.before(first) || entries[0].id.before(first) {
 		return nil
 	}
-	p.metrics.gaps.Inc()
-	p.missed()
-	p.log.Warn("events were missed: the log begins behind what this node had read; a larger scaling.log_length keeps more",
+	s.metrics.gaps.Inc()
+	s.missed()
+	s.log.Warn("events were missed: the log begins behind what this node had read; a larger scaling.log_length keeps more",
 		"read", at.String(), "begins", first.String(), "away", (time.Duration(first.ms-at.ms) * time.Millisecond).String())
 	return nil
 }
@@ -122,6 +122,7 @@ func (p *partition) missed() {
 // apply acts on an entry. It needs p.turn.
 func (p *partition) apply(e *entry) {
 	p.at = e.id
+	p.recent.add(e.id)
 	result := p.applyKind(e)
 	p.metrics.entries[result].Inc()
 	if result == entryOK && p.keeper != nil {

@@ -60,7 +60,7 @@ func TestAWhisperWhoseAnswerIsLost(t *testing.T) {
 	whisper := &protocol.Event{Channel: room, Name: "client-hello", Data: []byte("1")}
 	sent := &addition{fields: eventFields(whisper), event: whisper}
 	pipe := p.client.Pipeline()
-	s := p.addStep(t.Context(), pipe, sent)
+	s := p.latestSession().addStep(t.Context(), pipe, sent)
 	_, err := pipe.Exec(t.Context())
 	must(t, err)
 	eventually(t, "it is read", c.hears("client-hello"))
@@ -102,7 +102,7 @@ func TestWhatWasCutOffIsNotAddedOnceMore(t *testing.T) {
 	}
 	p := a.cluster.partitions[0]
 	must(t, p.client.XTrimMaxLen(t.Context(), p.keys.log, 1).Err())
-	must(t, p.repeat(t.Context()))
+	must(t, p.latestSession().repeat(t.Context()))
 	if n, err := p.client.XLen(t.Context(), p.keys.log).Result(); err != nil || n != 1 {
 		t.Errorf("the log has %d entries, %v", n, err)
 	}

@@ -34,7 +34,8 @@ func (s *sent) add(id position, a *addition) {
 	s.trim(time.Now())
 }
 
-// trim drops what is too old or too much.
+// trim drops what is too much, or too old when there is newer: an outage may take any
+// time.
 func (s *sent) trim(now time.Time) {
 	n := 0
 	for n < len(s.entries) && (len(s.entries)-n > maxSent || s.size > maxSentSize || now.Sub(s.entries[n].at) > sentTime) {
@@ -48,31 +49,36 @@ func (s *sent) trim(now time.Time) {
 	}
 }
 
+// is reports whether an entry that has an addition's id is that addition: a server
+// whose clock is behind can give an id that another gave before.
+func is(entries []redis.XMessage, a *addition) bool {
+	return len(entries) > 0 && entries[0].Values["from"] == a.from
+}
+
 // repeat adds entries to the log once more that a Redis had taken and lost. Nodes
 // that have delivered them drop the copies.
-func (p *partition) repeat(ctx context.Context) error {
-	p.mu.Lock()
-	p.sent.trim(time.Now())
-	entries := p.sent.entries
-	p.mu.Unlock()
+func (s *session) repeat(ctx context.Context) error {
+	s.mu.Lock()
+	entries := s.sent.entries
+	s.mu.Unlock()
 	if len(entries) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	first, err := p.first(ctx)
+	first, err := s.first(ctx)
 	if err != nil {
 		return err
 	}
-	isCut, err := p.isCut(ctx)
+	isCut, err := s.isCut(ctx)
 	if err != nil {
 		return err
 	}
-	pipe := p.client.Pipeline()
+	pipe := s.asking.Pipeline()
 	found := make([]*redis.XMessageSliceCmd, len(entries))
 	for i := range entries {
 		id := entries[i].id.String()
-		found[i] = pipe.XRange(ctx, p.keys.log, id, id)
+		found[i] = pipe.XRange(ctx, s.keys.log, id, id)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
@@ -82,11 +88,11 @@ func (p *partition) repeat(ctx context.Context) error {
 	var kept sent
 	for i := range entries {
 		switch e := entries[i]; {
-		case len(found[i].Val()) > 0:
+		case is(found[i].Val(), e.addition):
 			kept.add(e.id, e.addition)
 		case !isCut || !e.id.before(first):
 			lost = append(lost, e)
-			p.xadd(ctx, missing, e.addition)
+			s.xadd(ctx, missing, e.addition)
 		}
 	}
 	if len(lost) == 0 {
@@ -96,15 +102,15 @@ func (p *partition) repeat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sent = kept
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent = kept
 	for i, cmd := range added {
 		if id, ok := parsePosition(cmd.(*redis.StringCmd).Val()); ok {
-			p.sent.add(id, lost[i].addition)
+			s.sent.add(id, lost[i].addition)
 		}
 	}
-	p.metrics.repeated.Add(float64(len(lost)))
-	p.log.Warn("entries that Redis had kept and lost were added to the log once more", "entries", len(lost))
+	s.metrics.repeated.Add(float64(len(lost)))
+	s.log.Warn("entries that Redis had kept and lost were added to the log once more", "entries", len(lost))
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"broadcastd/redisbridge"
 )
 
@@ -17,7 +19,22 @@ const (
 	// forgotten, before rosters are asked for.
 	settleTime  = 2 * time.Second
 	reportEvery = time.Minute
+	watchEvery  = time.Second
 )
+
+// session is a time in which one server answers. Its connections are made at its
+// beginning and never again: a server that was started anew, or took over, may lack
+// what was read or added, and only the beginning of a session finds that out.
+type session struct {
+	*partition
+	server  *redisbridge.Server
+	reading *redis.Client   // for the log's reader, who waits
+	writing *redis.Client   // for what is queued
+	asking  *redis.Client   // for everything else
+	ctx     context.Context // the session's; why it ended is its cause
+	cancel  context.CancelCauseFunc
+	begun   bool // owned by run
+}
 
 // run keeps the partition in touch with Redis until ctx or the partition ends.
 func (p *partition) run(ctx context.Context) {
@@ -30,13 +47,12 @@ func (p *partition) run(ctx context.Context) {
 	all.Go(func() { p.write(ctx) })
 	for wait := retryMin; ctx.Err() == nil; wait = min(2*wait, retryMax) {
 		began := time.Now()
-		was := p.sessionNow()
-		err := p.session(ctx)
+		begun, err := p.attend(ctx)
 		if ctx.Err() != nil {
 			break
 		}
 		p.down(err)
-		if p.sessionNow() == was { // otherwise down has told
+		if !begun { // otherwise down has told
 			p.report(err)
 		}
 		p.try.Do(func() { close(p.tried) })
@@ -48,10 +64,60 @@ func (p *partition) run(ctx context.Context) {
 	all.Wait()
 }
 
-func (p *partition) sessionNow() int {
+// attend has a session, and returns why it ended.
+func (p *partition) attend(ctx context.Context) (begun bool, err error) {
+	if err := p.agree(ctx); err != nil {
+		return false, err
+	}
+	if p.index == 0 && p.latestSession() == nil {
+		p.warnOfEviction(ctx)
+	}
+	s, err := p.connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer s.close()
+	if s.solo {
+		err = s.listen()
+	} else {
+		err = s.serve()
+	}
+	return s.begun, err
+}
+
+// connect makes the connections of a session, which ends with ctx.
+func (p *partition) connect(ctx context.Context) (*session, error) {
+	asking, stop := context.WithTimeout(ctx, answerTime)
+	defer stop()
+	server, err := redisbridge.Locate(asking, p.options.URL, p.client, p.keys.log)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{partition: p, server: server}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	for _, client := range []**redis.Client{&s.reading, &s.writing, &s.asking} {
+		if *client, err = s.server.Connect(s.ctx); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// close cuts what is under way.
+func (s *session) close() {
+	s.cancel(redisbridge.ErrBroken)
+	for _, client := range []*redis.Client{s.reading, s.writing, s.asking} {
+		if client != nil {
+			_ = client.Close() // nothing is awaited any more
+		}
+	}
+}
+
+func (p *partition) latestSession() *session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.sessions
+	return p.latest
 }
 
 // report tells why Redis can't be reached, without repeating itself.
@@ -71,53 +137,57 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// session is a time in which Redis answers. It returns why that ended.
-func (p *partition) session(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if err := p.agree(ctx); err != nil {
-		return err
-	}
-	if p.index == 0 && p.sessionNow() == 0 {
-		p.warnOfEviction(ctx)
-	}
-	if p.solo {
-		return p.listen(ctx, cancel)
-	}
-	b, err := p.beat(ctx)
+// serve shares what this node has, and delivers what it reads, until the session
+// ends. It returns why.
+func (s *session) serve() error {
+	b, err := s.beat(s.ctx)
 	if err != nil {
 		return err
 	}
-	p.awaitAnswers() // of the last session, which may tell what was added
-	if err := p.find(ctx, b); err != nil {
+	s.awaitAnswers() // of the last session, which may tell what was added
+	if err := s.find(s.ctx, b); err != nil {
 		return err
 	}
-	if err := p.repeat(ctx); err != nil {
+	if err := s.repeat(s.ctx); err != nil {
 		return err
 	}
-	p.stays(b) // or what is read would be told by two
-	fresh := p.begin(cancel, b)
+	s.stays(b) // or what is read would be told by two
+	fresh := s.begin(b)
 
 	var all sync.WaitGroup
-	all.Go(func() { p.beats(ctx, cancel, b) })
-	all.Go(func() { p.askOnline(ctx, fresh) })
-	cancel(p.read(ctx))
+	all.Go(func() { s.beats(b) })
+	all.Go(func() { s.askOnline(s.ctx, fresh) })
+	all.Go(s.stay)
+	s.cancel(s.read(s.ctx))
 	all.Wait()
-	return context.Cause(ctx)
+	return context.Cause(s.ctx)
+}
+
+// stay ends the session when Sentinels name another master. The one before may be
+// cut off from them, and look alive.
+func (s *session) stay() {
+	for s.ctx.Err() == nil {
+		if err := s.server.Replaced(s.ctx); err != nil {
+			s.setDown(err)
+			s.cancel(err)
+			return
+		}
+		pause(s.ctx, watchEvery)
+	}
 }
 
 // begin lets the log be used. fresh: all was declared anew.
-func (p *partition) begin(cancel context.CancelCauseFunc, b beat) (fresh bool) {
+func (s *session) begin(b beat) (fresh bool) {
+	p := s.partition
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fail = cancel
-	if p.sessions == 0 {
+	if p.latest == nil {
 		p.log.Info("the log is read")
 	} else {
 		p.log.Info("the cluster's Redis answers again", "away", time.Since(p.since).Round(time.Millisecond))
 	}
 	p.up, p.since, p.why = true, time.Now(), nil
-	p.sessions++
+	p.latest, s.begun = s, true
 	for _, h := range p.channels {
 		if h.late {
 			p.touch(h)

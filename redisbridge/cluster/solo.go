@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,45 +24,50 @@ func (c *Cluster) Listen(n channels.Node) {
 	}
 }
 
-// listen is session for a node by itself.
-func (p *partition) listen(ctx context.Context, cancel context.CancelCauseFunc) error {
-	id, err := p.client.Get(ctx, p.keys.position).Result()
+// listen is serve for a node by itself.
+func (s *session) listen() error {
+	ctx := s.ctx
+	id, err := s.asking.Get(ctx, s.keys.position).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
-	if err := p.find(ctx, beat{checkpoint: id}); err != nil {
+	if err := s.find(ctx, beat{checkpoint: id}); err != nil {
 		return err
 	}
-	p.begin(cancel, beat{})
-	saving := make(chan struct{})
-	go func() {
-		defer close(saving)
-		for {
-			if pause(ctx, saveEvery); ctx.Err() != nil {
-				return
-			}
-			if err := p.savePosition(ctx); err != nil {
-				cancel(err)
-				return
-			}
-		}
-	}()
-	cancel(p.read(ctx))
-	<-saving
+	s.begin(beat{})
+	var all sync.WaitGroup
+	all.Go(s.saves)
+	all.Go(s.stay)
+	s.cancel(s.read(ctx))
+	all.Wait()
 	return context.Cause(ctx)
+}
+
+// saves notes once in a while how far the log was read, until the session ends, or ends
+// it.
+func (s *session) saves() {
+	for {
+		if pause(s.ctx, saveEvery); s.ctx.Err() != nil {
+			return
+		}
+		if err := s.savePosition(s.ctx); err != nil {
+			s.cancel(err)
+			return
+		}
+	}
 }
 
 // savePosition notes how far the log was read, from where the next start reads on,
 // and cuts the log to its length.
-func (p *partition) savePosition(ctx context.Context) error {
+func (s *session) savePosition(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	p.turn.Lock()
-	at := p.at
-	p.turn.Unlock()
-	pipe := p.client.Pipeline()
-	pipe.Set(ctx, p.keys.position, at.String(), 0)
-	pipe.XTrimMaxLenApprox(ctx, p.keys.log, int64(p.options.LogLength), 0)
+	s.turn.Lock()
+	at := s.at
+	s.turn.Unlock()
+	pipe := s.asking.Pipeline()
+	pipe.Set(ctx, s.keys.position, at.String(), 0)
+	pipe.XTrimMaxLenApprox(ctx, s.keys.log, int64(s.options.LogLength), 0)
 	_, err := pipe.Exec(ctx)
 	return err
 }

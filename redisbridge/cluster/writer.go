@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadcastd/channels"
+	"broadcastd/redisbridge"
 )
 
 const (
@@ -49,22 +49,23 @@ func (p *partition) write(ctx context.Context) {
 		case <-p.wake:
 		}
 		for {
-			up, operations := p.take()
+			s, operations := p.take()
 			if len(operations) == 0 {
 				break
 			}
-			if !up {
+			if s == nil {
 				p.answerAlone(operations, channels.ErrAway)
 				continue
 			}
-			if err := p.flush(ctx, operations); err != nil {
+			if err := s.flush(ctx, operations); err != nil {
 				p.down(err)
 			}
 		}
 	}
 }
 
-func (p *partition) take() (up bool, operations []operation) {
+// take gives what is queued, and in which session it is sent; nil: Redis is away.
+func (p *partition) take() (s *session, operations []operation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n, size := 0, 0
@@ -79,7 +80,10 @@ func (p *partition) take() (up bool, operations []operation) {
 	if p.operations = p.operations[n:]; len(p.operations) == 0 {
 		p.operations = nil
 	}
-	return p.up, operations
+	if p.up {
+		s = p.latest
+	}
+	return s, operations
 }
 
 // step is a command and what becomes of its answer, or of its failure.
@@ -93,61 +97,51 @@ type step struct {
 
 // flush sends operations and acts on the answers. Those that failed have been
 // answered without Redis when it returns the first failure.
-func (p *partition) flush(ctx context.Context, operations []operation) error {
-	defer p.fly()()
+func (s *session) flush(ctx context.Context, operations []operation) error {
+	defer s.fly()()
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	pipe := p.client.Pipeline()
+	pipe := s.writing.Pipeline()
 	var steps []step
 	for len(operations) > 0 {
 		first := operations[0]
 		n := 1
 		switch {
 		case first.add != nil:
-			steps = append(steps, p.addStep(ctx, pipe, first.add))
+			steps = append(steps, s.addStep(ctx, pipe, first.add))
 		case first.look != nil:
-			steps = append(steps, p.lookStep(ctx, pipe, first.look))
+			steps = append(steps, s.lookStep(ctx, pipe, first.look))
 		default:
-			n = p.scriptful(operations)
-			steps = append(steps, p.declareStep(ctx, pipe, operations[:n]))
+			n = s.scriptful(operations)
+			steps = append(steps, s.declareStep(ctx, pipe, operations[:n]))
 		}
 		operations = operations[n:]
 	}
 	_, _ = pipe.Exec(ctx) // each command has its error
 	var failure error
-	for _, s := range steps {
-		err := s.cmd.Err()
-		if err != nil && s.script != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-			again := s.again(ctx)
-			s.script.SetVal(again.Val())
-			s.script.SetErr(again.Err())
+	for _, st := range steps {
+		err := st.cmd.Err()
+		if err != nil && st.script != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+			again := st.again(ctx)
+			st.script.SetVal(again.Val())
+			st.script.SetErr(again.Err())
 			err = again.Err()
 		}
 		if err == nil {
-			err = s.answer()
+			err = st.answer()
 		}
 		if err != nil {
 			if failure == nil {
 				failure = err
-				p.setDown(err) // before anybody is answered without Redis
+				s.setDown(err) // before anybody is answered without Redis
 			}
-			if notSent(p.client, err) {
+			if errors.Is(err, redisbridge.ErrBroken) || errors.Is(err, redis.ErrClosed) { // it was not sent
 				err = away(err)
 			}
-			s.failed(err)
+			st.failed(err)
 		}
 	}
 	return failure
-}
-
-// notSent tells errors after which Redis cannot have got anything. A Cluster's
-// client may have sent it to another node before.
-func notSent(client redis.UniversalClient, err error) bool {
-	if _, sendsAgain := client.(*redis.ClusterClient); sendsAgain {
-		return false
-	}
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
 }
 
 // scriptful is how many declarations, at the beginning of operations, go into one
@@ -187,13 +181,13 @@ func (p *partition) awaitAnswers() {
 	}
 }
 
-func (p *partition) addStep(ctx context.Context, pipe redis.Pipeliner, a *addition) step {
-	p.mu.Lock()
-	p.number++
-	a.from = p.generation + ":" + strconv.FormatUint(p.number, 10)
+func (s *session) addStep(ctx context.Context, pipe redis.Pipeliner, a *addition) step {
+	s.mu.Lock()
+	s.number++
+	a.from = s.generation + ":" + strconv.FormatUint(s.number, 10)
 	a.fields = append(a.fields, "from", a.from)
-	p.mu.Unlock()
-	cmd := p.xadd(ctx, pipe, a)
+	s.mu.Unlock()
+	cmd := s.xadd(ctx, pipe, a)
 	return step{
 		cmd: cmd,
 		answer: func() error {
@@ -202,15 +196,15 @@ func (p *partition) addStep(ctx context.Context, pipe redis.Pipeliner, a *additi
 				return fmt.Errorf("XADD answered %.40q", cmd.Val())
 			}
 			done := a.done
-			p.mu.Lock()
-			p.sent.add(id, a)
-			p.mu.Unlock()
+			s.mu.Lock()
+			s.sent.add(id, a)
+			s.mu.Unlock()
 			if done != nil {
 				done(nil)
 			}
 			return nil
 		},
-		failed: func(err error) { p.addAlone(a, err) },
+		failed: func(err error) { s.addAlone(a, err) },
 	}
 }
 
@@ -222,13 +216,14 @@ func (p *partition) xadd(ctx context.Context, pipe redis.Pipeliner, a *addition)
 }
 
 // after acts once the log has been read up to a position, if need be by whoever
-// reads it. It reports false, and doesn't act, if another session than the one of
-// the position has begun: its log may not be the same.
-func (p *partition) after(at position, session int, act func()) bool {
+// reads it. It reports false, and doesn't act, if another session has begun since:
+// its log may not be the same.
+func (s *session) after(at position, act func()) bool {
+	p := s.partition
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	p.mu.Lock()
-	up, current := p.up, p.sessions == session
+	up, current := p.up, p.latest == s
 	p.mu.Unlock()
 	switch {
 	case up && !current:

@@ -1,4 +1,4 @@
-// What tls.test.mjs runs, with the certificate to trust in NODE_EXTRA_CA_CERTS: an
+// What wss.test.mjs runs, with the certificate to trust in NODE_EXTRA_CA_CERTS: an
 // Echo client hears by TLS what the server library publishes by TLS.
 
 import { collect, connectionOf, grows, openEcho, serverLibrary, signed, subscribed } from './echo.mjs';

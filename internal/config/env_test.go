@@ -9,6 +9,7 @@ import (
 func TestEnvironmentSetsEverySetting(t *testing.T) {
 	values := map[string]string{
 		"host": "127.0.0.1", "port": "9", "path": "/ws", "max_request_size": "9", "max_connections": "9", "max_connections_per_address": "9", "trusted_proxies": "10.0.0.0/8,::1", "proxy_protocol": "true", "handshake_timeout": "9", "gather": "9ms", "shutdown_timeout": "9", "shutdown_delay": "1s", "shutdown_spread": "2s", "debug": "true",
+		"reuse_port": "true", "tls.cert": "cert.pem", "tls.key": "key.pem",
 		"log.level": "warn", "log.format": "json", "admin.listen": "127.0.0.1:9", "admin.token": "0123456789abcdef", "admin.pprof": "true",
 		"redis.url": "redis://127.0.0.1:9", "redis.prefix": "a-, b-", "redis.required": "1",
 		"redis.source":    "both",

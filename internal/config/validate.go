@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,8 +90,17 @@ func (v *validator) listeners(c *Config) {
 	if !isPort(c.Port) {
 		v.fail("port", "%d is not a port, 1 to 65535, or 0 for any free one", c.Port)
 	}
+	if c.ReusePort && runtime.GOOS != "linux" {
+		v.fail("reuse_port", "only Linux shares a port's connections out; set it to false")
+	}
 	if c.Path != "" {
 		v.path("path", c.Path)
+	}
+	switch {
+	case c.TLS.Cert != "" && c.TLS.Key == "":
+		v.fail("tls.key", "is missing; it is the file of the key to tls.cert")
+	case c.TLS.Cert == "" && c.TLS.Key != "":
+		v.fail("tls.cert", "is missing; it is the file of the certificate to tls.key")
 	}
 	v.connections(c)
 	v.atLeast("max_request_size", c.MaxRequestSize, 1)

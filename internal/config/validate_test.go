@@ -31,6 +31,8 @@ var invalidFiles = map[string][]string{
 	"shutdown-spread":       {"2: shutdown_spread: -1s is less than 0s (all clients are closed at the same time)"},
 	"shutdown-delay":        {"2: shutdown_delay: -1s is less than 0s (clients are sent away at once)"},
 	"shutdown-code":         {"2: shutdown_close_code: 4001 is neither 4200 (clients reconnect at once) nor 4100 (after a second)"},
+	"tls-cert":              {"tls.cert: is missing; it is the file of the certificate to tls.key"},
+	"tls-key":               {"tls.key: is missing; it is the file of the key to tls.cert"},
 	"auth-path-taken":       {`3: auth.path: "/apps/auth" begins with a route that the server has already`},
 	"no-app":                {"app: " + noApp},
 	"app-id-only":           {"app.key: is missing", "app.secret: is missing"},

@@ -16,7 +16,10 @@ import (
 // health is for who has the token.
 func (s *Server) operatorRoutes(reg *prometheus.Registry) []route {
 	metrics := promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})
-	own := []route{{method: http.MethodGet, pattern: "/metrics", handler: metrics.ServeHTTP}}
+	own := []route{
+		{method: http.MethodGet, pattern: "/metrics", handler: metrics.ServeHTTP},
+		{method: http.MethodPost, pattern: "/reload", handler: s.postReload},
+	}
 	if s.cfg.Admin.Pprof {
 		own = append(own, profileRoutes()...)
 	}
@@ -53,7 +56,7 @@ func (s *Server) forOperators(h http.HandlerFunc) http.HandlerFunc {
 	token := s.cfg.Admin.Token
 	if token == "" {
 		return func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Origin") != "" || !isLoopback(r.Host) {
+			if isFromPage(r.Header) || !isLoopback(r.Host) {
 				writeError(w, http.StatusForbidden, "without admin.token the admin listener is for this machine's own programs, not for web pages, and goes by the names 127.0.0.1, [::1] and localhost")
 				return
 			}
@@ -69,6 +72,12 @@ func (s *Server) forOperators(h http.HandlerFunc) http.HandlerFunc {
 		}
 		h(w, r)
 	}
+}
+
+// isFromPage reports whether a browser asks, other than for its user.
+func isFromPage(h http.Header) bool {
+	site := h.Get("Sec-Fetch-Site")
+	return h.Get("Origin") != "" || site != "" && site != "none"
 }
 
 // isLoopback tells a request's host, with or without a port.

@@ -59,14 +59,15 @@ func (s *Server) signed(h func(c call) (any, error)) http.HandlerFunc {
 
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (call, error) {
 	id := r.PathValue("app_id")
-	a := s.apps[id]
+	a := s.app(id)
 	if a == nil {
 		return call{}, &apiError{http.StatusNotFound, "app_not_found", fmt.Sprintf("no app has the id %.60q", id)}
 	}
-	body, err := readBody(w, r, int64(s.cfg.MaxRequestSize))
+	limit := s.config().MaxRequestSize
+	body, err := readBody(w, r, int64(limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return call{}, &apiError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf(
-			"the request's body is over %d bytes (key max_request_size)", s.cfg.MaxRequestSize)}
+			"the request's body is over %d bytes (key max_request_size)", limit)}
 	}
 	if err != nil {
 		return call{}, badRequest("the request's body could not be read")

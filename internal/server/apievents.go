@@ -140,10 +140,10 @@ func (req *eventRequest) events(a *app) ([]protocol.Event, error) {
 	if len(req.Data) == 0 || req.Data[0] != '"' {
 		return nil, badRequest("data is not a string; encode the event's data as JSON text")
 	}
-	if len(req.Data) > a.MaxEventSize { // with its quotes and escapes
-		if n := len(dataText(req.Data)); n > a.MaxEventSize {
+	if limit := a.settings().MaxEventSize; len(req.Data) > limit { // with its quotes and escapes
+		if n := len(dataText(req.Data)); n > limit {
 			return nil, &apiError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf(
-				"data is %d bytes, the limit is %d (key app.max_event_size)", n, a.MaxEventSize)}
+				"data is %d bytes, the limit is %d (key app.max_event_size)", n, limit)}
 		}
 	}
 	var except protocol.SocketID

@@ -51,7 +51,7 @@ type question func(ctx context.Context, app auth.Credentials, p authParams, h ht
 func (s *Server) askChannel(ctx context.Context, app auth.Credentials, p authParams, h http.Header) (any, error) {
 	grant, err := s.api.Authorize(ctx, app, auth.Request{SocketID: p.socketID, Channel: p.channel, Header: h})
 	if err == nil && s.again != nil {
-		s.noteGrant(s.keys[app.Key], p, h)
+		s.noteGrant(s.appOfKey(app.Key), p, h)
 	}
 	return grant, err
 }
@@ -93,7 +93,7 @@ func (s *Server) authEndpoint(path string, ask question) http.HandlerFunc {
 			return
 		}
 		origin := r.Header.Get("Origin")
-		if !a.allows(origin) {
+		if !a.settings().allows(origin) {
 			writeError(w, http.StatusForbidden, fmt.Sprintf("origin %.100q is not among the app's allowed_origins", origin))
 			return
 		}
@@ -120,21 +120,16 @@ func (s *Server) authEndpoint(path string, ask question) http.HandlerFunc {
 
 func (s *Server) authApp(r *http.Request) *app {
 	if key := r.PathValue("key"); key != "" {
-		return s.keys[key]
+		return s.appOfKey(key)
 	}
-	if len(s.apps) == 1 {
-		for _, a := range s.apps {
-			return a
-		}
-	}
-	return nil
+	return s.onlyApp()
 }
 
 // allowOrigin lets pages of an origin that the app allows read the answer. With
 // any origin allowed, browsers must not attach cookies, so the answer says so
 // by leaving the permission out.
 func allowOrigin(h http.Header, a *app, origin string) {
-	if a.anyOrigin() {
+	if a.settings().anyOrigin() {
 		h.Set("Access-Control-Allow-Origin", "*")
 		return
 	}

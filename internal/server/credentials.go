@@ -14,7 +14,7 @@ import (
 func (s *Server) credentialsOf(a *app, r *http.Request) http.Header {
 	header := make(http.Header)
 	for _, name := range s.cfg.Auth.Headers {
-		if v := r.Header.Values(name); len(v) > 0 && (http.CanonicalHeaderKey(name) != "Cookie" || !a.anyOrigin()) {
+		if v := r.Header.Values(name); len(v) > 0 && (http.CanonicalHeaderKey(name) != "Cookie" || !a.settings().anyOrigin()) {
 			header[http.CanonicalHeaderKey(name)] = v
 		}
 	}

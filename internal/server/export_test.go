@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -25,7 +26,7 @@ func (s *Server) Routes() []string {
 func (s *Server) Break(appID string) {
 	s.closeMu.Lock() // as whoever connects does
 	defer s.closeMu.Unlock()
-	s.apps[appID].hub = &channels.Hub{}
+	s.app(appID).hub = &channels.Hub{}
 }
 
 // AllDue has the API asked again about everything, as soon as it may be.
@@ -37,11 +38,32 @@ func (s *Server) AllDue() {
 	}
 }
 
+// Connections counts those of an app that may be gone.
+func (s *Server) Connections(appID string) int64 {
+	for _, a := range s.everyApp() {
+		if a.id == appID {
+			return a.connections.Load()
+		}
+	}
+	return 0
+}
+
+// EndListener is what Drain does with the clients' listener.
+func EndListener(l net.Listener, inherited bool) net.Listener {
+	f := &front{Listener: l, inherited: inherited}
+	f.stop()
+	return f
+}
+
+// LookAtCertificates does at once what is done now and then.
+func (s *Server) LookAtCertificates(warned bool) bool { return s.certs.look(warned) }
+
 // BreakHandshakes makes connecting to an app panic. No client is there yet.
 func (s *Server) BreakHandshakes(appID string) {
 	s.closeMu.Lock() // as whoever connects does
 	defer s.closeMu.Unlock()
-	s.apps[appID].limits = nil
+	a := s.app(appID)
+	a.current.Store(&settings{a.settings().App, nil})
 }
 
 // Handler answers clients and APIs, each request as one of a connection of its own.

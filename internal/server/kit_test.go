@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -52,7 +53,10 @@ type daemon struct {
 	// served gives what Serve returned.
 	served chan error
 	panics bool // they are expected
-	stop   func(context.Context) error
+	level  slog.LevelVar
+	// loads is what a reload reads; nil: nothing.
+	loads func() (config.Config, error)
+	stop  func(context.Context) error
 }
 
 // appConfig is the default configuration with one app, on free ports.
@@ -88,8 +92,17 @@ func startWith(t testing.TB, options func(*server.Options), change ...func(*conf
 		t.Fatal(err)
 	}
 	d := &daemon{path: cfg.Path, reg: prometheus.NewRegistry(), log: &logs{}, served: make(chan error, 1)}
-	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o := server.Options{Config: cfg, Log: log, Registry: d.reg, Version: "test"}
+	d.level.Set(slog.LevelDebug)
+	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: &d.level}))
+	o := server.Options{
+		Config: cfg, Log: log, LogLevel: &d.level, Registry: d.reg, Version: "test",
+		Load: func() (config.Config, error) {
+			if d.loads == nil {
+				return config.Config{}, errors.New("the test has no other configuration")
+			}
+			return d.loads()
+		},
+	}
 	options(&o)
 	var err error
 	d.Server, err = server.New(o)

@@ -35,7 +35,7 @@ func (s *Server) spend(c call, n int) error {
 	if l.AllowN(now, n) {
 		return nil
 	}
-	s.metrics.refusedEvents.WithLabelValues(c.app.ID).Add(float64(n))
+	s.metrics.refusedEvents.WithLabelValues(c.app.id).Add(float64(n))
 	missing := float64(n) - l.TokensAt(now)
 	seconds := max(1, int(math.Ceil(missing/float64(l.Limit()))))
 	c.header.Set("Retry-After", strconv.Itoa(seconds))

@@ -31,6 +31,8 @@ type metrics struct {
 	panics               *prometheus.CounterVec
 	acceptFailures       prometheus.Counter
 	delivery             prometheus.Histogram
+	reloads              *prometheus.CounterVec
+	configLoaded         prometheus.Gauge
 }
 
 func newMetrics(reg *prometheus.Registry, version string) *metrics {
@@ -76,6 +78,14 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 			Help:    "Time from an event's receipt until a flusher had written it to all its subscribers that were keeping up.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
 		}),
+	}
+	m.reloads = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "broadcastd_reloads_total", Help: "Reloads of the configuration, by result: ok or failed."}, []string{"result"})
+	m.configLoaded = f.NewGauge(prometheus.GaugeOpts{
+		Name: "broadcastd_config_loaded_timestamp_seconds", Help: "When the configuration was last read and applied, as Unix time."})
+	m.configLoaded.SetToCurrentTime()
+	for _, result := range []string{"ok", "failed"} {
+		m.reloads.WithLabelValues(result)
 	}
 	m.refusedRequests.WithLabelValues("rate_limit")
 	for _, r := range socket.Reasons() {
@@ -144,12 +154,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
 	}
 	s := c.server
-	for _, a := range s.apps {
-		gauge(descConnections, a.connections.Load(), a.ID)
+	for _, a := range s.served.Load().byID {
+		gauge(descConnections, a.connections.Load(), a.id)
 		for _, kind := range protocol.Kinds() {
 			n := a.hub.Stats().Of(kind)
-			gauge(descChannels, n.Channels.Load(), a.ID, kind.String())
-			gauge(descSubs, n.Subscriptions.Load(), a.ID, kind.String())
+			gauge(descChannels, n.Channels.Load(), a.id, kind.String())
+			gauge(descSubs, n.Subscriptions.Load(), a.id, kind.String())
 		}
 	}
 	served, refused, most := s.limits.sizes()

@@ -48,7 +48,7 @@ type subscription struct {
 
 func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request, leave func()) *session {
 	ses := &session{server: s, app: a, conn: conn, place: placeOf(r), leave: leave}
-	if l := a.RateLimiting; l.Enabled {
+	if l := a.settings().RateLimiting; l.Enabled {
 		ses.limiter = rate.NewLimiter(rate.Every(l.Decay/time.Duration(l.MaxAttempts)), l.MaxAttempts)
 	}
 	if s.api != nil {
@@ -67,7 +67,7 @@ func (ses *session) Message(text []byte) {
 	}
 	if ses.limiter != nil && !ses.limiter.Allow() {
 		ses.fail(protocol.CodeClientEvent, "rate limit exceeded")
-		if ses.app.RateLimiting.TerminateOnLimit {
+		if ses.app.settings().RateLimiting.TerminateOnLimit {
 			ses.conn.Close(socket.ReasonRateLimit)
 		}
 		return
@@ -108,7 +108,8 @@ func (ses *session) fail(code protocol.CloseCode, text string) {
 // clientEvent publishes a whisper to the channel's other subscribers.
 func (ses *session) clientEvent(m protocol.Message) {
 	kind := protocol.KindOf(m.Channel)
-	from := ses.app.AcceptClientEventsFrom
+	app := ses.app.settings()
+	from := app.AcceptClientEventsFrom
 	member, joined := ses.memberOf(m.Channel)
 	switch {
 	case kind == protocol.User:
@@ -138,24 +139,23 @@ func (ses *session) clientEvent(m protocol.Message) {
 		ses.fail(protocol.CodeClientEvent, err.Error())
 		return
 	}
-	if !ses.mayWhisper() {
-		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("more than %d client events a second", ses.app.MaxClientEvents))
+	if !ses.mayWhisper(app.MaxClientEvents) {
+		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("more than %d client events a second", app.MaxClientEvents))
 		return
 	}
-	if len(e.Data) > ses.app.MaxEventSize {
-		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("client event data is %d bytes, the limit is %d", len(e.Data), ses.app.MaxEventSize))
+	if len(e.Data) > app.MaxEventSize {
+		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("client event data is %d bytes, the limit is %d", len(e.Data), app.MaxEventSize))
 		return
 	}
 	ses.whisper(&e)
 }
 
 // mayWhisper counts a client event against the app's limit.
-func (ses *session) mayWhisper() bool {
-	limit := ses.app.MaxClientEvents
+func (ses *session) mayWhisper(limit int) bool {
 	if limit == 0 {
 		return true
 	}
-	if ses.whispers == nil {
+	if ses.whispers == nil || ses.whispers.Burst() != limit {
 		ses.whispers = rate.NewLimiter(rate.Limit(limit), limit)
 	}
 	return ses.whispers.Allow()

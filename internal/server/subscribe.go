@@ -49,7 +49,8 @@ func (ses *session) subscribe(data json.RawMessage) {
 }
 
 func (ses *session) subscribeSigned(req protocol.Subscribe) {
-	err := auth.VerifyChannel(req.Auth, ses.app.Key, ses.app.Secret, ses.conn.SocketID(), req.Channel, req.ChannelData)
+	app := ses.app.credentials()
+	err := auth.VerifyChannel(req.Auth, app.Key, app.Secret, ses.conn.SocketID(), req.Channel, req.ChannelData)
 	if err != nil {
 		no := refusalOf(err)
 		ses.refuse(req.Channel, no.Reason, typeAuth, no.Status, no.Message)
@@ -87,8 +88,8 @@ func (a *app) memberFor(channel, channelData string) (*protocol.Member, error) {
 		return nil, nil
 	}
 	member, err := protocol.ParseMember(channelData)
-	if err == nil && a.MaxUserInfo > 0 && len(member.Info) > a.MaxUserInfo {
-		return nil, fmt.Errorf("user_info in channel_data is %d bytes, the limit is %d", len(member.Info), a.MaxUserInfo)
+	if limit := a.settings().MaxUserInfo; err == nil && limit > 0 && len(member.Info) > limit {
+		return nil, fmt.Errorf("user_info in channel_data is %d bytes, the limit is %d", len(member.Info), limit)
 	}
 	return member, err
 }
@@ -138,13 +139,13 @@ func (ses *session) refuseEntry(channel string, sub *subscription, err error) {
 // full reports whether the client is in as many channels as it may. ses.mu
 // must be held.
 func (ses *session) full() bool {
-	max := ses.app.MaxSubscriptions
+	max := ses.app.settings().MaxSubscriptions
 	return max > 0 && len(ses.subscriptions) >= max
 }
 
 func (ses *session) refuseFull(channel string) {
 	ses.refuse(channel, "too_many", typeLimit, http.StatusForbidden,
-		fmt.Sprintf("the connection has %d subscriptions, and may not have more", ses.app.MaxSubscriptions))
+		fmt.Sprintf("the connection has %d subscriptions, and may not have more", len(ses.subscriptions)))
 }
 
 // isUser reports whether the client has signed in as the user.

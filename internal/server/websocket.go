@@ -52,13 +52,17 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	}
 	id := protocol.NewSocketID(rand.Uint64())
 	s.again.expect(id, a)
-	conn := s.upgrade(w, r, id, protocol.Established(id, int(a.ActivityTimeout/time.Second)), a.limits)
+	c := a.settings()
+	conn := s.upgrade(w, r, id, protocol.Established(id, int(c.ActivityTimeout/time.Second)), c.limits)
 	if conn == nil {
 		a.depart(leave)
 		s.again.forget(id)
 		return
 	}
-	s.metrics.connections.WithLabelValues(a.ID).Inc()
+	s.metrics.connections.WithLabelValues(a.id).Inc()
+	if a.gone.Load() {
+		conn.Close(socket.ReasonRemoved) // Reload may have missed it
+	}
 	s.start(conn, newSession(s, a, conn, r, leave))
 }
 
@@ -87,7 +91,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, id protocol.Soc
 // start lets the connection's client be heard until its end.
 func (s *Server) start(conn *socket.Conn, h socket.Handler) {
 	if s.ctx.Err() != nil {
-		conn.Close(s.goodbye) // Shutdown may have missed it
+		conn.Close(s.goodbye()) // Shutdown may have missed it
 	}
 	if err := conn.Start(h); err != nil {
 		s.log.Error("a connection was cut, since it cannot be read", "err", err)
@@ -97,14 +101,14 @@ func (s *Server) start(conn *socket.Conn, h socket.Handler) {
 
 // admit finds the app.
 func (s *Server) admit(r *http.Request) (*app, *refusal) {
-	a := s.keys[r.PathValue("key")]
+	a := s.appOfKey(r.PathValue("key"))
 	if a == nil {
 		return nil, &refusal{"app_not_found", protocol.CloseAppNotFound, "no app has this key"}
 	}
 	if no := checkVersion(r.URL.Query().Get("protocol")); no != nil {
 		return nil, no
 	}
-	if origin := r.Header.Get("Origin"); !a.allows(origin) {
+	if origin := r.Header.Get("Origin"); !a.settings().allows(origin) {
 		return nil, &refusal{"origin", protocol.CloseUnauthorized, fmt.Sprintf("origin %.100q is not among the app's allowed_origins", origin)}
 	}
 	return a, nil
@@ -116,7 +120,7 @@ func (s *Server) arrive(ctx context.Context, a *app) (leave func(), no *refusal)
 	if a.cluster != nil {
 		leave, n = s.arriveInCluster(ctx, a, n)
 	}
-	if a.MaxConnections > 0 && n > a.MaxConnections {
+	if max := a.settings().MaxConnections; max > 0 && n > max {
 		a.depart(leave)
 		return nil, &refusal{"over_capacity", protocol.CloseOverCapacity, "the app is over its connection quota"}
 	}

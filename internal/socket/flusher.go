@@ -253,6 +253,19 @@ func (f *Flusher) workOff() int {
 	return len(items)
 }
 
+// group lists a group's connections.
+func (f *Flusher) group(group any) (conns []*Conn) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	f.workOff() // of those that have just come
+	for _, c := range f.conns {
+		if c.limits.Group == group {
+			conns = append(conns, c)
+		}
+	}
+	return conns
+}
+
 // told reports the events that everybody has been written by now.
 func (f *Flusher) told() {
 	if len(f.received) == 0 {

@@ -136,7 +136,7 @@ describe('webhooks', { concurrency: true }, () => {
     await expectEvents(receiver, { name: 'channel_occupied', channel: 'jobs.discovery' });
     assert.equal(new Set(receiver.requests.map(({ body }) => body)).size, 1);
     assert.match(daemon.log(), /level=WARN msg="webhook failed and will be tried again"/);
-    assert.match(daemon.log(), /level=INFO msg="webhook works again"/);
+    await eventually('the log says that it works again', () => /level=INFO msg="webhook works again"/.test(daemon.log()));
   });
 
   it('at the end everybody has left, and it is told', async (t) => {

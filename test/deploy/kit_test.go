@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -123,6 +124,7 @@ app: {id: app-id, key: app-key, secret: app-secret, webhooks: [{url: %[2]q}]}
 		}
 	}
 	get(t, "http://"+public+"/up")
+	encrypted := scrapeTLS(t)
 	var metrics []byte
 	eventually(t, func() error { // Redis tells of the nodes after a while
 		metrics = get(t, "http://"+admin+"/metrics")
@@ -131,7 +133,23 @@ app: {id: app-id, key: app-key, secret: app-secret, webhooks: [{url: %[2]q}]}
 		}
 		return nil
 	})
-	return metrics
+	return slices.Concat(metrics, encrypted)
+}
+
+// scrapeTLS is what only a node with a certificate has.
+func scrapeTLS(t *testing.T) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	run(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+		"-keyout", key, "-out", cert, "-days", "1", "-subj", "/CN=localhost")
+	_, admin := startDaemon(t, []string{
+		"BROADCASTD_APP_ID=app-id", "BROADCASTD_APP_KEY=app-key", "BROADCASTD_APP_SECRET=app-secret",
+		"BROADCASTD_HOST=127.0.0.1", "BROADCASTD_PORT=0", "BROADCASTD_ADMIN_LISTEN=127.0.0.1:0",
+		"BROADCASTD_TLS_CERT=" + cert, "BROADCASTD_TLS_KEY=" + key,
+	}, "start")
+	lines := regexp.MustCompile(`(?m)^.*broadcastd_tls_.*\n`).FindAll(get(t, "http://"+admin+"/metrics"), -1)
+	return bytes.Join(lines, nil)
 }
 
 // startDaemon gives the addresses for clients and for the admin.

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -16,7 +15,7 @@ import (
 // lease is short, so that much happens in little time.
 const lease = 4 * time.Second
 
-// node is a daemon and its way to Redis. What it is asked is in api.go.
+// node is a daemon and its way to Redis. ask.go has what it is asked.
 type node struct {
 	*process
 	s      *soak
@@ -117,12 +116,4 @@ func (n *node) at() (addr, admin string, run int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.addr, n.admin, n.runs
-}
-
-// since are the scrapes that were begun from a moment on.
-func (n *node) since(from moment) []scrape {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(n.scrapes, from, func(s scrape, m moment) int { return int(s.began - m) })
-	return slices.Clone(n.scrapes[i:])
 }

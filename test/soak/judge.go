@@ -20,7 +20,7 @@ type verdict struct {
 	explained   map[string]int // by cause
 	unexplained int
 	reconnects  int
-	again       int // events that came on two connections of a client
+	again       map[string]int // events that came on two connections of a client, by source
 	calm        []time.Duration
 	memory      []curve
 	slow        int // clients that were closed because they didn't read
@@ -38,7 +38,7 @@ type losses struct {
 func (s *soak) judge() verdict {
 	v := verdict{
 		violations: s.violations, published: map[string]map[outcome]int{}, expected: map[string]int{},
-		delivered: map[string]int{}, explained: map[string]int{},
+		delivered: map[string]int{}, explained: map[string]int{}, again: map[string]int{},
 	}
 	l := &losses{s: s, v: &v, events: map[*group]map[string][]*event{}, order: map[string]map[[2]int32]string{}}
 	for _, e := range s.journal.events {
@@ -149,7 +149,7 @@ func (l *losses) stay(c *client, st *stay, got map[int32]receipt) {
 		if here[r.id] {
 			tell(r, "it came twice")
 		} else if _, again := got[r.id]; again && !got[r.id].kept {
-			l.v.again++
+			l.v.again[e.source]++
 			if !l.s.troubled(st.asked-margin, st.since) {
 				tell(r, "it had come on an earlier connection, at "+clock(got[r.id].at))
 			}
@@ -165,7 +165,7 @@ func (l *losses) stay(c *client, st *stay, got map[int32]receipt) {
 		if e.source == byPUBLISH {
 			continue
 		}
-		if before >= 0 {
+		if before >= 0 && before != r.id {
 			seen[[2]int32{before, r.id}] = c.name
 			if other, ok := seen[[2]int32{r.id, before}]; ok {
 				tell(r, fmt.Sprintf("it came after %d, and to client %s before it", before, other))

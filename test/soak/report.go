@@ -44,7 +44,10 @@ func (s *soak) report(v verdict) string {
 		row("– "+why, v.explained[why])
 	}
 	row("**lost, unexplained**", v.unexplained)
-	row("come again on another connection", v.again)
+	row("come again on another connection, to a node that was behind", total(v.again))
+	for _, source := range slices.Sorted(maps.Keys(v.again)) {
+		row("– "+source, v.again[source])
+	}
 	if n := len(v.calm); n > 0 {
 		row("**delivery while nothing is wrong**, p50", v.calm[n/2].Round(10*time.Microsecond))
 		row("p99", v.calm[n*99/100].Round(10*time.Microsecond))

@@ -191,12 +191,10 @@ func (s *soak) quiet(ctx context.Context) bool {
 	s.churn.Lock()
 	defer s.churn.Unlock()
 	s.load.Lock()
-	for _, g := range s.groups {
-		if err := eventually(g.check); err != nil {
-			s.load.Unlock()
-			s.violate("after all faults were over, for %s: %v", patience, err)
-			return false
-		}
+	if err := s.agree(); err != nil {
+		s.load.Unlock()
+		s.violate("after all faults were over, for %s: %v", patience, err)
+		return false
 	}
 	before, err := s.tally()
 	s.load.Unlock()
@@ -217,6 +215,25 @@ func (s *soak) quiet(ctx context.Context) bool {
 		return false
 	}
 	return true
+}
+
+// agree waits until everybody tells of what is so, and says what took longest.
+func (s *soak) agree() error {
+	began, last := s.now(), "nothing"
+	for _, g := range s.groups {
+		err := eventually(func() error {
+			err := g.check()
+			if err != nil {
+				last = err.Error()
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.say("all agree, after %s; the last that didn't: %.500s", s.now()-began, last)
+	return nil
 }
 
 // end has all clients leave, and all nodes end.
@@ -251,10 +268,8 @@ func (s *soak) end() {
 
 // afterwards: nobody is left, and nodes have what they had before anybody came.
 func (s *soak) afterwards() {
-	for _, g := range s.groups {
-		if err := eventually(g.check); err != nil {
-			s.violate("after all had gone: %v", err)
-		}
+	if err := s.agree(); err != nil {
+		s.violate("after all had gone: %v", err)
 	}
 	web.CloseIdleConnections()
 	patient.CloseIdleConnections()

@@ -56,7 +56,7 @@ func (s *session) beat(ctx context.Context) (beat, error) {
 	s.mu.Unlock()
 	k := &s.keys
 	leased := time.Now().Add(leaseOf(s.options)) // at least
-	reply, err := beatScript.Run(ctx, s.client,
+	reply, err := beatScript.Run(ctx, s.asking,
 		[]string{k.nodes, k.info, k.keeper, k.ledger(generation), k.log, k.due, k.channels, k.dead, k.position},
 		generation, leaseOf(s.options).Milliseconds(), about, flag(!registered), s.options.LogLength).Slice()
 	switch {

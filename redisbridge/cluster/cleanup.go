@@ -13,7 +13,7 @@ import (
 // cleanUp takes back what a node had declared. own: it is this one, which leaves.
 func (s *session) cleanUp(ctx context.Context, generation string, own bool) error {
 	k := &s.keys
-	buried, err := buryScript.Run(ctx, s.client, []string{k.nodes, k.dead}, generation, flag(own)).Int()
+	buried, err := buryScript.Run(ctx, s.asking, []string{k.nodes, k.dead}, generation, flag(own)).Int()
 	if err != nil {
 		return err
 	}
@@ -26,11 +26,11 @@ func (s *session) cleanUp(ctx context.Context, generation string, own bool) erro
 	}
 	for changes := range slices.Chunk(ledger, maxChanges) {
 		names, args := s.declareArgs(generation, true, changes)
-		if err := declareScript.Run(ctx, s.client, names, args...).Err(); err != nil {
+		if err := declareScript.Run(ctx, s.asking, names, args...).Err(); err != nil {
 			return fmt.Errorf("taking back what a dead node had declared: %w", err)
 		}
 	}
-	_, err = s.client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err = s.asking.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Del(ctx, k.ledger(generation))
 		pipe.HDel(ctx, k.info, generation)
 		pipe.SRem(ctx, k.dead, generation)
@@ -48,7 +48,7 @@ func (s *session) ledgerOf(ctx context.Context, generation string) ([]change, er
 	var cursor uint64
 	byName := make(map[string]*change)
 	for {
-		pairs, next, err := s.client.HScan(ctx, s.keys.ledger(generation), cursor, "", readCount).Result()
+		pairs, next, err := s.asking.HScan(ctx, s.keys.ledger(generation), cursor, "", readCount).Result()
 		if err != nil {
 			return nil, err
 		}

@@ -63,7 +63,7 @@ func (s *session) has(ctx context.Context, at position) (bool, error) {
 	if at == (position{}) {
 		return true, nil
 	}
-	entries, err := s.client.XRange(ctx, s.keys.log, at.String(), at.String()).Result()
+	entries, err := s.asking.XRange(ctx, s.keys.log, at.String(), at.String()).Result()
 	return len(entries) > 0, err
 }
 
@@ -92,18 +92,18 @@ func (s *session) lastCommon(ctx context.Context, at, first position) (position,
 
 // lastUpTo is the newest entry of the log that isn't behind at; zero: none.
 func (s *session) lastUpTo(ctx context.Context, at position) (position, error) {
-	return idOf(s.client.XRevRangeN(ctx, s.keys.log, at.String(), "-", 1))
+	return idOf(s.asking.XRevRangeN(ctx, s.keys.log, at.String(), "-", 1))
 }
 
 // first is the oldest entry of the log; zero: none.
 func (s *session) first(ctx context.Context) (position, error) {
-	return idOf(s.client.XRangeN(ctx, s.keys.log, "-", "+", 1))
+	return idOf(s.asking.XRangeN(ctx, s.keys.log, "-", "+", 1))
 }
 
 // isCut reports whether the log may have lost its beginning to its length. It is
 // never shorter after that; one that is shorter has begun anew, or not been cut.
 func (s *session) isCut(ctx context.Context) (bool, error) {
-	length, err := s.client.XLen(ctx, s.keys.log).Result()
+	length, err := s.asking.XLen(ctx, s.keys.log).Result()
 	return length >= int64(s.options.LogLength), err
 }
 

@@ -158,7 +158,7 @@ func (s *session) succeed(ctx context.Context, generation string) error {
 	s.turn.Unlock()
 	k.told = at
 	if k.hooks != nil {
-		id, err := s.client.Get(ctx, s.keys.hooks).Result()
+		id, err := s.asking.Get(ctx, s.keys.hooks).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
@@ -187,12 +187,12 @@ func (s *session) tellAgain(ctx context.Context, k *keeper, from, to position) (
 	if k.hooks == nil {
 		return from, nil
 	}
-	now, err := s.client.Time(ctx).Result()
+	now, err := s.asking.Time(ctx).Result()
 	if err != nil {
 		return from, err
 	}
 	for from.before(to) {
-		messages, err := s.client.XRangeN(ctx, s.keys.log, "("+from.String(), to.String(), readCount).Result()
+		messages, err := s.asking.XRangeN(ctx, s.keys.log, "("+from.String(), to.String(), readCount).Result()
 		if err != nil {
 			return from, err
 		}

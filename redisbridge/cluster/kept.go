@@ -61,7 +61,7 @@ func (s *session) keepEvents(ctx context.Context, at, told string, events []any)
 	args := append([]any{s.generation, at, told}, events...)
 	s.mu.Unlock()
 	k := &s.keys
-	is, err := keepScript.Run(ctx, s.client, []string{k.cache, k.cached, k.position, k.hooks, k.keeper}, args...).Int()
+	is, err := keepScript.Run(ctx, s.asking, []string{k.cache, k.cached, k.position, k.hooks, k.keeper}, args...).Int()
 	return is == 1, err
 }
 
@@ -85,7 +85,7 @@ func (p *partition) forgetKept(checkpoint string) {
 func (s *session) restore(ctx context.Context) error {
 	var cursor uint64
 	for {
-		pairs, next, err := s.client.HScan(ctx, s.keys.cache, cursor, "", 100).Result()
+		pairs, next, err := s.asking.HScan(ctx, s.keys.cache, cursor, "", 100).Result()
 		if err != nil {
 			return err
 		}

@@ -74,7 +74,7 @@ func (s *session) repeat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pipe := s.client.Pipeline()
+	pipe := s.asking.Pipeline()
 	found := make([]*redis.XMessageSliceCmd, len(entries))
 	for i := range entries {
 		id := entries[i].id.String()

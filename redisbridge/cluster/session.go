@@ -30,7 +30,7 @@ type session struct {
 	server  *redisbridge.Server
 	reading *redis.Client   // for the log's reader, who waits
 	writing *redis.Client   // for what is queued
-	client  *redis.Client   // for everything else
+	asking  *redis.Client   // for everything else
 	ctx     context.Context // the session's; why it ended is its cause
 	cancel  context.CancelCauseFunc
 	begun   bool // owned by run
@@ -95,7 +95,7 @@ func (p *partition) connect(ctx context.Context) (*session, error) {
 	}
 	s := &session{partition: p, server: server}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
-	for _, client := range []**redis.Client{&s.reading, &s.writing, &s.client} {
+	for _, client := range []**redis.Client{&s.reading, &s.writing, &s.asking} {
 		if *client, err = s.server.Connect(s.ctx); err != nil {
 			s.close()
 			return nil, err
@@ -107,7 +107,7 @@ func (p *partition) connect(ctx context.Context) (*session, error) {
 // close cuts what is under way.
 func (s *session) close() {
 	s.cancel(redisbridge.ErrBroken)
-	for _, client := range []*redis.Client{s.reading, s.writing, s.client} {
+	for _, client := range []*redis.Client{s.reading, s.writing, s.asking} {
 		if client != nil {
 			_ = client.Close() // nothing is awaited any more
 		}

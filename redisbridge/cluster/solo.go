@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -26,7 +27,7 @@ func (c *Cluster) Listen(n channels.Node) {
 // listen is serve for a node by itself.
 func (s *session) listen() error {
 	ctx := s.ctx
-	id, err := s.client.Get(ctx, s.keys.position).Result()
+	id, err := s.asking.Get(ctx, s.keys.position).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
@@ -34,22 +35,26 @@ func (s *session) listen() error {
 		return err
 	}
 	s.begin(beat{})
-	saving := make(chan struct{})
-	go func() {
-		defer close(saving)
-		for {
-			if pause(ctx, saveEvery); ctx.Err() != nil {
-				return
-			}
-			if err := s.savePosition(ctx); err != nil {
-				s.cancel(err)
-				return
-			}
-		}
-	}()
+	var all sync.WaitGroup
+	all.Go(s.saves)
+	all.Go(s.stay)
 	s.cancel(s.read(ctx))
-	<-saving
+	all.Wait()
 	return context.Cause(ctx)
+}
+
+// saves notes once in a while how far the log was read, until the session ends, or ends
+// it.
+func (s *session) saves() {
+	for {
+		if pause(s.ctx, saveEvery); s.ctx.Err() != nil {
+			return
+		}
+		if err := s.savePosition(s.ctx); err != nil {
+			s.cancel(err)
+			return
+		}
+	}
 }
 
 // savePosition notes how far the log was read, from where the next start reads on,
@@ -60,7 +65,7 @@ func (s *session) savePosition(ctx context.Context) error {
 	s.turn.Lock()
 	at := s.at
 	s.turn.Unlock()
-	pipe := s.client.Pipeline()
+	pipe := s.asking.Pipeline()
 	pipe.Set(ctx, s.keys.position, at.String(), 0)
 	pipe.XTrimMaxLenApprox(ctx, s.keys.log, int64(s.options.LogLength), 0)
 	_, err := pipe.Exec(ctx)

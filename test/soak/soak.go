@@ -232,7 +232,7 @@ func (s *soak) agree() error {
 			return err
 		}
 	}
-	s.say("all agree, after %s; the last that didn't: %.500s", s.now()-began, last)
+	s.say("all agree, after %s; the last that didn't: %.200s", clock(s.now()-began), last)
 	return nil
 }
 
@@ -273,6 +273,10 @@ func (s *soak) afterwards() {
 	}
 	web.CloseIdleConnections()
 	patient.CloseIdleConnections()
+	s.api.server.CloseClientConnections()
+	for _, g := range s.groups {
+		g.hooks.server.CloseClientConnections()
+	}
 	for _, n := range s.nodes {
 		err := eventually(func() error {
 			is, err := n.scrape()

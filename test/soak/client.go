@@ -199,7 +199,7 @@ func (c *client) dial(ctx context.Context) (*websocket.Conn, *node, *visit) {
 		if c.manner == hasToken {
 			to += "&token=" + c.user
 		}
-		conn, _, err := websocket.Dial(dialing, to, nil)
+		conn, _, err := websocket.Dial(dialing, to, nil) //nolint:bodyclose // a handshake's response has none
 		cancel()
 		if err == nil {
 			return conn, n, v

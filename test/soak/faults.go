@@ -59,7 +59,7 @@ type dealer struct {
 }
 
 func (s *soak) newDealer() *dealer {
-	d := &dealer{s: s, random: rand.New(rand.NewPCG(s.seed, 1<<32)), kinds: faults} //nolint:gosec // it decides nothing secret
+	d := &dealer{s: s, random: rand.New(rand.NewPCG(s.seed, 1<<32)), kinds: faults}
 	if s.options.reload {
 		d.kinds = append(slices.Clone(faults), reload)
 	}

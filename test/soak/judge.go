@@ -140,7 +140,7 @@ func (l *losses) stay(c *client, st *stay, got map[int32]receipt) {
 			tell(r, "it was not for this client, which had sent it")
 		}
 		if r.kept {
-			l.kept(c, st, r, e, tell)
+			l.kept(st, r, e, tell)
 			if _, ok := got[r.id]; !ok {
 				got[r.id] = r
 			}
@@ -176,14 +176,13 @@ func (l *losses) stay(c *client, st *stay, got map[int32]receipt) {
 }
 
 // kept: what a cache channel gives is the last event, but for what has just come.
-func (l *losses) kept(_ *client, st *stay, r receipt, e *event, tell func(receipt, string)) {
+func (l *losses) kept(st *stay, r receipt, e *event, tell func(receipt, string)) {
 	const ago = 15 * time.Second
 	if l.s.troubled(st.asked-ago, st.since) {
 		return
 	}
 	events := l.events[e.group][st.channel]
-	for i := len(events) - 1; i >= 0; i-- {
-		f := events[i]
+	for _, f := range slices.Backward(events) {
 		if f.source != byPUBLISH && f.source != byClient && f.answered < st.asked-ago && f.began > e.answered {
 			tell(r, fmt.Sprintf("it was kept, but %d was later, at %s", f.id, clock(f.began)))
 			return

@@ -89,7 +89,7 @@ func TestJudge(t *testing.T) {
 			came(st, 24*sec, a, b)
 			came(other.allStays[0], 24*sec, b, a)
 		}, "it came after 1, and to client c before it", ""},
-		"for others": {func(s *soak, c *client, st *stay) {
+		"for others": {func(s *soak, _ *client, st *stay) {
 			e := published(s, byHTTP, 20*sec)
 			e.channels = []string{"elsewhere"}
 			came(st, 22*sec, e)

@@ -31,7 +31,7 @@ func (d *dealer) slowClients(_ string, long time.Duration) {
 			_, _ = conn.Write(masked(fmt.Sprintf(`{"event":"pusher:subscribe","data":{"channel":%q}}`, flood)))
 		}
 		all.Go(func() {
-			p := &publisher{s: d.s, group: g, name: "flood", random: rand.New(rand.NewPCG(d.s.seed, 0))} //nolint:gosec // it decides nothing secret
+			p := &publisher{s: d.s, group: g, name: "flood", random: rand.New(rand.NewPCG(d.s.seed, 0))}
 			for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 				e := p.next(byHTTP, flood)
 				p.post("/events", []*event{e}, apiEvent{Name: "event", Channel: flood, Data: strings.Repeat("x", 30_000)})
@@ -90,7 +90,7 @@ func (d *dealer) raw(n *node) (net.Conn, *visit) {
 	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	fmt.Fprintf(conn, "GET /app/%s?protocol=7 HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", key, addr)
-	res, err := http.ReadResponse(bufio.NewReaderSize(conn, 16), nil)
+	res, err := http.ReadResponse(bufio.NewReaderSize(conn, 16), nil) //nolint:bodyclose // a handshake's response has none
 	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
 		_ = conn.Close()
 		return nil, v

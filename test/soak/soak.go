@@ -142,7 +142,7 @@ func (s *soak) people(g *group) {
 	}
 	slices.Sort(g.channels)
 	for i := range n {
-		random := rand.New(rand.NewPCG(s.seed, uint64(len(g.name)*10_000+i))) //nolint:gosec // it decides nothing secret
+		random := rand.New(rand.NewPCG(s.seed, uint64(len(g.name)*10_000+i)))
 		g.clients = append(g.clients, &client{
 			s: s, group: g, name: fmt.Sprintf("%s-%d", g.name, i), user: fmt.Sprintf("u%d", random.IntN(n*2/3+1)), manner: random.IntN(allManner),
 			random: random, wants: map[string]*want{}, stays: map[string]*stay{},
@@ -171,7 +171,7 @@ func (s *soak) run(ctx context.Context) {
 	for i, p := range publishers {
 		for _, g := range s.groups {
 			if g.name == p.group {
-				each := &publisher{s: s, group: g, name: fmt.Sprintf("p%d", i), random: rand.New(rand.NewPCG(s.seed, uint64(i)))} //nolint:gosec // it decides nothing secret
+				each := &publisher{s: s, group: g, name: fmt.Sprintf("p%d", i), random: rand.New(rand.NewPCG(s.seed, uint64(i)))}
 				s.all.Go(func() { each.run(acting, float64(s.rate)/float64(len(publishers)), p.what) })
 			}
 		}

@@ -53,6 +53,7 @@ type client struct {
 	marks    []mark
 	received int // events, and who came and went, that came on all connections
 	lives    int // connections that were established
+	ends     map[string]int
 }
 
 // run lets the client come and go until ctx ends.
@@ -167,14 +168,16 @@ func (c *client) connect(ctx context.Context) websocket.StatusCode {
 	}
 	code := websocket.CloseStatus(err)
 	_, _, run := n.at()
-	why := "the connection broke"
+	why := "it went"
 	switch {
 	case ctx.Err() != nil:
-		why = "it went"
-	case code >= 0:
-		why = fmt.Sprintf("it was closed with %d", code)
-	case n.down(v.run, run):
+	case n.down(v.run, run) && code < 0:
 		why = "its node was killed"
+	case code == 4200:
+		why = "it was closed with 4200"
+	default:
+		why = "it was cut off"
+		c.s.violate("client %s was cut off by node %s at %s: %v. Around: %s", c.name, n.name, clock(c.s.now()), err, c.s.around(c.s.now()))
 	}
 	c.lost(v, why)
 	return code
@@ -222,6 +225,7 @@ func (c *client) lost(v *visit, why string) {
 	}
 	c.conn, c.node, c.stays = nil, nil, map[string]*stay{}
 	c.life++
+	c.ends[why]++
 }
 
 // over needs c.mu.

@@ -19,7 +19,7 @@ type verdict struct {
 	delivered   map[string]int
 	explained   map[string]int // by cause
 	unexplained int
-	reconnects  int
+	ends        map[string]int // of connections, by reason
 	again       map[string]int // events that came on two connections of a client, by source
 	calm        []time.Duration
 	memory      []curve
@@ -38,7 +38,7 @@ type losses struct {
 func (s *soak) judge() verdict {
 	v := verdict{
 		violations: s.violations, published: map[string]map[outcome]int{}, expected: map[string]int{},
-		delivered: map[string]int{}, explained: map[string]int{}, again: map[string]int{},
+		delivered: map[string]int{}, explained: map[string]int{}, ends: map[string]int{}, again: map[string]int{},
 	}
 	l := &losses{s: s, v: &v, events: map[*group]map[string][]*event{}, order: map[string]map[[2]int32]string{}}
 	for _, e := range s.journal.events {
@@ -63,7 +63,9 @@ func (s *soak) judge() verdict {
 	}
 	for _, g := range s.groups {
 		for _, c := range g.clients {
-			v.reconnects += max(0, c.lives-1)
+			for why, n := range c.ends {
+				v.ends[why] += n
+			}
 			l.client(c)
 		}
 	}

@@ -22,7 +22,10 @@ func (s *soak) report(v verdict) string {
 	row("seed", s.seed)
 	row("duration", s.now().Round(time.Second))
 	row("clients", s.clients)
-	row("their reconnects, all reasons", v.reconnects)
+	row("their connections", total(v.ends))
+	for _, why := range slices.Sorted(maps.Keys(v.ends)) {
+		row("– "+why, v.ends[why])
+	}
 	row("clients that didn't read, closed by nodes", v.slow)
 	faults := map[string]int{}
 	for _, w := range s.windows {

@@ -145,7 +145,7 @@ func (s *soak) people(g *group) {
 		random := rand.New(rand.NewPCG(s.seed, uint64(len(g.name)*10_000+i)))
 		g.clients = append(g.clients, &client{
 			s: s, group: g, name: fmt.Sprintf("%s-%d", g.name, i), user: fmt.Sprintf("u%d", random.IntN(n*2/3+1)), manner: random.IntN(allManner),
-			random: random, wants: map[string]*want{}, stays: map[string]*stay{},
+			random: random, wants: map[string]*want{}, stays: map[string]*stay{}, ends: map[string]int{},
 		})
 	}
 }

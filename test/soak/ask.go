@@ -64,6 +64,7 @@ var wanted = []string{
 	"broadcastd_connections", "broadcastd_connections_total", "broadcastd_disconnections_total",
 	"broadcastd_subscriptions", "broadcastd_deliveries_total", "broadcastd_events_total",
 	"broadcastd_redis_up", "broadcastd_redis_reconnects_total", "broadcastd_cluster_nodes",
+	"broadcastd_cluster_up", "broadcastd_cluster_outages_total",
 	"broadcastd_log_gaps_total", "broadcastd_log_rewinds_total", "broadcastd_log_overflows_total",
 	"broadcastd_webhook_dropped_total",
 	metricMemory, metricHeap, metricGoroutines, metricFiles,

@@ -11,6 +11,9 @@ import (
 // margin is how long an event may take to a client that stays: longer than any fault.
 const margin = 30 * time.Second
 
+// noticed is within what a node notices that a connection to Redis is dead.
+const noticed = 6 * time.Second
+
 // verdict is what the records come to.
 type verdict struct {
 	violations  []string
@@ -152,7 +155,7 @@ func (l *losses) stay(c *client, st *stay, got map[int32]receipt) {
 			tell(r, "it came twice")
 		} else if _, again := got[r.id]; again && !got[r.id].kept {
 			l.v.again[e.source]++
-			if !l.s.troubled(st.asked-margin, st.since) {
+			if st.node.steady(st.asked-noticed, r.at) { // and not behind
 				tell(r, "it had come on an earlier connection, at "+clock(got[r.id].at))
 			}
 		}
@@ -215,7 +218,7 @@ func (l *losses) event(c *client, e *event, w *want, stays []*stay, got map[int3
 	switch {
 	case at == nil:
 		l.v.explained["not in the channel at that moment: "+l.why(c, e, w)]++
-	case e.source == byPUBLISH && !at.node.heard(e):
+	case e.source == byPUBLISH && !at.node.steady(e.began, e.answered+noticed):
 		l.v.explained["PUBLISH while Redis was away from the node"]++
 	case e.source == byClient && l.s.troubled(e.began-margin/3, e.began+margin/3):
 		l.v.explained["a whisper, which nobody confirms, during a fault"]++
@@ -249,28 +252,6 @@ func (l *losses) later(st *stay, e *event) bool {
 		f := l.s.journal.events[r.id]
 		return !r.kept && f.source != byClient && (f.source == byPUBLISH) == (e.source == byPUBLISH) && f.outcome == accepted && f.began > e.answered
 	})
-}
-
-// heard: by the metrics, the node listened to PUBLISH from before an event until long
-// after it.
-func (n *node) heard(e *event) bool {
-	const after = 6 * time.Second // in which a connection that is dead is noticed
-	i, _ := slices.BinarySearchFunc(n.scrapes, e.began, func(s scrape, m moment) int { return int(s.ended - m) })
-	if i == 0 {
-		return false
-	}
-	was := n.scrapes[i-1]
-	last := was.ended
-	for _, s := range n.scrapes[i-1:] {
-		if s.values["broadcastd_redis_up"] != 1 || s.run != was.run ||
-			s.values["broadcastd_redis_reconnects_total"] != was.values["broadcastd_redis_reconnects_total"] {
-			return false
-		}
-		if last = s.began; last > e.answered+after {
-			return true
-		}
-	}
-	return last > e.answered
 }
 
 // bounds are what a node's counters, when they were last read in each run, are below

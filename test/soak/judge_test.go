@@ -71,7 +71,8 @@ func TestJudge(t *testing.T) {
 			came(st, 22*sec, e, e)
 		}, "it came twice", ""},
 		"again on the next connection": {func(s *soak, c *client, st *stay) {
-			e := published(s, byHTTP, 20*sec)
+			s.nodes[0].scrapes = scrapes(110, func(int) float64 { return 1 })
+			e := published(s, byXADD, 20*sec)
 			came(st, 22*sec, e)
 			next := &stay{channel: "room", node: st.node, asked: 91 * sec, since: 92 * sec, until: never}
 			c.allStays = append(c.allStays, next)

@@ -36,7 +36,7 @@ shutdown_timeout: 20s
 shutdown_delay: 500ms
 shutdown_spread: 2s
 admin: {listen: "127.0.0.1:0"}
-auth: {endpoint: %q, timeout: 2s, max_wait: 5s}
+auth: {endpoint: %q, timeout: 2s, max_wait: 5s, max_concurrent: 16}
 app:
   id: %s
   key: %s

@@ -257,6 +257,9 @@ func (s *soak) end() {
 		n.proxy.Close()
 	}
 	_ = s.redis.stop(syscall.SIGKILL, patience) // its data is of no use any more
+	if !failed {
+		_ = os.RemoveAll(filepath.Join(s.dir, "appendonlydir")) // Redis's
+	}
 	s.api.server.Close()
 	for _, g := range s.groups {
 		g.hooks.server.Close()

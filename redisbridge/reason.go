@@ -19,12 +19,13 @@ var (
 	ReasonBadChannel   = &Reason{"bad_channel", "no client can subscribe to a channel of that name"}
 	ReasonTooBig       = &Reason{"too_big", "event data is over the app's limit"}
 	ReasonNotPublished = &Reason{"not_published", "event was refused"}
+	ReasonPanic        = &Reason{"panic", "a bug: taking it panicked"}
 )
 
 // reasons lists them all, for metrics that must exist before they are used.
 func reasons() []*Reason {
 	return []*Reason{
 		ReasonNotJSON, ReasonInvalidUTF8, ReasonNotAnEvent, ReasonEventName,
-		ReasonBadChannel, ReasonTooBig, ReasonNotPublished,
+		ReasonBadChannel, ReasonTooBig, ReasonNotPublished, ReasonPanic,
 	}
 }

@@ -3,6 +3,7 @@ package redisbridge
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"broadcastd/protocol"
 )
@@ -20,7 +21,12 @@ func (b *Bridge) receive(channel string, payload []byte) {
 	b.skipped.add(reason, channel, err)
 }
 
-func (b *Bridge) publish(channel string, payload []byte) error {
+func (b *Bridge) publish(channel string, payload []byte) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %v, at %s", ReasonPanic, v, debug.Stack())
+		}
+	}()
 	source, _ := sourceOf(b.sources, channel) // one fits, or Redis hadn't sent it
 	name := channel[len(source.Prefix):]
 	if err := protocol.CheckChannel(name); err != nil {

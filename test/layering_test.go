@@ -25,9 +25,11 @@ var layers = map[string][]string{
 	"internal/socket":     {"protocol"},
 	"internal/config":     {"internal/redisurl"},
 	"internal/redisurl":   {},
+	"internal/logqueue":   {},
+	"test/daemon":         {"auth", "protocol"},
 	"internal/webhook":    {"protocol"},
 	"internal/server":     {"auth", "channels", "internal/config", "internal/nonblock", "internal/socket", "internal/webhook", "protocol"},
-	"cmd/broadcastd":      {"auth", "channels", "internal/config", "internal/server", "internal/socket", "protocol", "redisbridge", "redisbridge/cluster"},
+	"cmd/broadcastd":      {"auth", "channels", "internal/config", "internal/logqueue", "internal/server", "internal/socket", "protocol", "redisbridge", "redisbridge/cluster"},
 	"test/proxy":          {},
 	"test/soak":           {"test/proxy"},
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"broadcastd/internal/logqueue"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
@@ -24,7 +26,9 @@ func run(args, env []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(stderr, "broadcastd:", err)
+		out := logqueue.New(stderr, func(int64, error) {}) // nobody may read it
+		fmt.Fprintln(out, "broadcastd:", err)
+		out.Close(logTime)
 		return 1
 	}
 	return 0

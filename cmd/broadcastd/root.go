@@ -20,6 +20,7 @@ In a Laravel project:                     broadcastd start --env-file=.env`,
 		SilenceErrors: true,
 	}
 	root.AddCommand(newStart(env), newCheck(env), newHealth(env), newNodes(env), newVersion())
+	addDocs(root)
 	return root
 }
 

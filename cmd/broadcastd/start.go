@@ -46,7 +46,8 @@ environment (BROADCASTD_*, and Reverb's REVERB_* and REDIS_*), and by flags.
 // start runs the daemon until ctx ends. Its parts are made in order of
 // dependency and end in reverse.
 func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.Writer) error {
-	log := newLogger(cfg.Log, cfg.Debug, stderr)
+	out, log := newLog(stderr, func(w io.Writer) *slog.Logger { return newLogger(cfg.Log, cfg.Debug, w) })
+	defer out.Close(logTime)
 	if dev {
 		stop, err := devRedis(ctx, &cfg, stdout)
 		if err != nil {
@@ -55,6 +56,7 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 		defer stop()
 	}
 
+	limitMemory(log)
 	registry := prometheus.NewRegistry()
 	clu, err := newCluster(cfg, registry, log)
 	if err != nil {
@@ -65,6 +67,7 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 		return err
 	}
 	defer srv.Close()
+	watchLog(out, srv, registry)
 	if err := clu.start(ctx, srv); err != nil {
 		return err
 	}

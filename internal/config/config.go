@@ -16,6 +16,17 @@ type Config struct {
 	Port int    `yaml:"port"`
 	// Path goes in front of every route, such as "/ws"; empty by default.
 	Path string `yaml:"path"`
+	// MaxConnections bounds the connections of this process, those that have asked
+	// nothing yet included; 0: as many as the limit of open files allows.
+	MaxConnections int `yaml:"max_connections"`
+	// MaxConnectionsPerAddress bounds those of one client's address; 0: no limit.
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"`
+	// TrustedProxies are addresses and networks whose word on a client's address
+	// counts: X-Forwarded-For, or the PROXY protocol's if ProxyProtocol is set.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	ProxyProtocol  bool     `yaml:"proxy_protocol"`
+	// HandshakeTimeout bounds the time until a request's headers are there.
+	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
 	// MaxRequestSize bounds the body of an HTTP API request, in bytes.
 	MaxRequestSize int `yaml:"max_request_size" kind:"size"`
 	// Gather is how long a channel with hundreds of subscribers waits after an
@@ -127,7 +138,7 @@ type App struct {
 	ActivityTimeout time.Duration `yaml:"activity_timeout"`
 	// PongTimeout is how long a pinged client may stay silent.
 	PongTimeout    time.Duration `yaml:"pong_timeout"`
-	MaxConnections int           `yaml:"max_connections"`              // 0: no limit
+	MaxConnections int           `yaml:"max_connections"`              // 0: no limit of its own
 	MaxMessageSize int           `yaml:"max_message_size" kind:"size"` // bytes of a client's message
 	MaxEventSize   int           `yaml:"max_event_size" kind:"size"`   // bytes of an event's data
 	// MaxOutbox bounds what waits for a client that reads too slowly, bytes.
@@ -138,6 +149,9 @@ type App struct {
 	AcceptClientEventsFrom string `yaml:"accept_client_events_from"`
 	// MaxClientEvents is how many a connection may send a second; 0: no limit.
 	MaxClientEvents int `yaml:"max_client_events_per_second"`
+	// MaxEvents is how many the HTTP API may publish a second, once for each
+	// channel; 0: no limit.
+	MaxEvents int `yaml:"max_events_per_second"`
 	// MaxPresenceMembers bounds a presence channel, MaxUserInfo what is told of
 	// a member, in bytes; 0: no limit.
 	MaxPresenceMembers int `yaml:"max_presence_members"`

@@ -8,7 +8,7 @@ import (
 
 func TestEnvironmentSetsEverySetting(t *testing.T) {
 	values := map[string]string{
-		"host": "127.0.0.1", "port": "9", "path": "/ws", "max_request_size": "9", "gather": "9ms", "shutdown_timeout": "9", "shutdown_delay": "1s", "shutdown_spread": "2s", "debug": "true",
+		"host": "127.0.0.1", "port": "9", "path": "/ws", "max_request_size": "9", "max_connections": "9", "max_connections_per_address": "9", "trusted_proxies": "10.0.0.0/8,::1", "proxy_protocol": "true", "handshake_timeout": "9", "gather": "9ms", "shutdown_timeout": "9", "shutdown_delay": "1s", "shutdown_spread": "2s", "debug": "true",
 		"log.level": "warn", "log.format": "json", "admin.listen": "127.0.0.1:9",
 		"redis.url": "redis://127.0.0.1:9", "redis.prefix": "a-, b-", "redis.required": "1",
 		"redis.source":    "both",
@@ -28,7 +28,7 @@ func TestEnvironmentSetsEverySetting(t *testing.T) {
 		"app.allowed_origins": "*.example.com", "app.ping_interval": "9", "app.activity_timeout": "9", "app.pong_timeout": "9",
 		"app.max_connections": "9", "app.max_message_size": "9B", "app.max_event_size": "9KB", "app.max_outbox": "9MB", "app.max_subscriptions": "9",
 		"app.accept_client_events_from": "none", "app.max_client_events_per_second": "9",
-		"app.max_presence_members": "9", "app.max_user_info": "9", "app.cache_ttl": "9", "app.cache_size": "9",
+		"app.max_events_per_second": "9", "app.max_presence_members": "9", "app.max_user_info": "9", "app.cache_ttl": "9", "app.cache_size": "9",
 		"app.subscription_count":    "true",
 		"app.compression":           "true",
 		"app.webhooks":              `[{"url": "http://127.0.0.1:9/h", "headers": {"X-Token": "` + secret + `"}}]`,

@@ -92,6 +92,7 @@ func (v *validator) listeners(c *Config) {
 	if c.Path != "" {
 		v.path("path", c.Path)
 	}
+	v.connections(c)
 	v.atLeast("max_request_size", c.MaxRequestSize, 1)
 	if c.Gather < 0 || c.Gather > maxGather {
 		v.fail("gather", "%s is not between 0s (write each event at once) and %s", c.Gather, maxGather)
@@ -118,6 +119,32 @@ func (v *validator) listeners(c *Config) {
 			v.fail("admin.listen", "%s is not an address and a port such as 127.0.0.1:9601", quote(c.Admin.Listen))
 		}
 	}
+}
+
+func (v *validator) connections(c *Config) {
+	v.atLeast("max_connections", c.MaxConnections, 0)
+	v.atLeast("max_connections_per_address", c.MaxConnectionsPerAddress, 0)
+	for _, text := range c.TrustedProxies {
+		if _, err := ParseNetwork(text); err != nil {
+			v.fail("trusted_proxies", "%w", err)
+		}
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		v.fail("proxy_protocol", "anybody could then claim any address; list in trusted_proxies who may send its header")
+	}
+	v.positive("handshake_timeout", c.HandshakeTimeout)
+}
+
+// ParseNetwork reads an address, or a network such as 10.0.0.0/8.
+func ParseNetwork(text string) (netip.Prefix, error) {
+	network, err := netip.ParsePrefix(text)
+	if addr, errAddr := netip.ParseAddr(text); errAddr == nil && addr.Zone() == "" {
+		network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	if err != nil || network.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("%s is neither an address nor a network such as 10.0.0.0/8 or fd00::/8", quote(text))
+	}
+	return network.Masked(), nil
 }
 
 func isPort(n int) bool { return n >= 0 && n <= 65535 }

@@ -13,7 +13,17 @@ const notHookURL = "expected an absolute URL such as https://api.example.com/bro
 // invalidFiles are the files of testdata/invalid and their errors after
 // "file:"; those without a line are of no place in it.
 var invalidFiles = map[string][]string{
-	"gather": {"2: gather: 5s is not between 0s (write each event at once) and 1s"},
+	"connections": {
+		"2: max_connections: -1 is too small; it must be at least 0",
+		"3: max_connections_per_address: -1 is too small; it must be at least 0",
+		`4: trusted_proxies: "10.0.0.0/33" is neither an address nor a network such as 10.0.0.0/8 or fd00::/8`,
+		`4: trusted_proxies: "localhost" is neither an address nor a network such as 10.0.0.0/8 or fd00::/8`,
+		`4: trusted_proxies: "::ffff:10.0.0.1" is neither an address nor a network such as 10.0.0.0/8 or fd00::/8`,
+		`4: trusted_proxies: "fe80::1%eth0" is neither an address nor a network such as 10.0.0.0/8 or fd00::/8`,
+		"5: handshake_timeout: 0s is too short; it must be longer than 0",
+	},
+	"proxy-protocol": {"2: proxy_protocol: anybody could then claim any address; list in trusted_proxies who may send its header"},
+	"gather":         {"2: gather: 5s is not between 0s (write each event at once) and 1s"},
 	"shutdown-time": {
 		"2: shutdown_timeout: 5s is too short for shutdown_delay (2s), shutdown_spread (2s) and 2s for what is under way",
 	},
@@ -86,10 +96,11 @@ var invalidFiles = map[string][]string{
 	},
 	"negative-limits": {
 		"5: app.max_client_events_per_second: -1 is too small; it must be at least 0",
-		"6: app.max_presence_members: -1 is too small; it must be at least 0",
-		"7: app.max_user_info: -1 is too small; it must be at least 0",
-		"8: app.cache_ttl: 0s is too short; it must be longer than 0",
-		"9: app.cache_size: -1024 is too small; it must be at least 0",
+		"6: app.max_events_per_second: -1 is too small; it must be at least 0",
+		"7: app.max_presence_members: -1 is too small; it must be at least 0",
+		"8: app.max_user_info: -1 is too small; it must be at least 0",
+		"9: app.cache_ttl: 0s is too short; it must be longer than 0",
+		"10: app.cache_size: -1024 is too small; it must be at least 0",
 	},
 	"user-auth": {
 		"3: auth.user_endpoint: expected an absolute URL such as https://api.example.com/broadcasting/user-auth",

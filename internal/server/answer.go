@@ -20,12 +20,17 @@ func (s *Server) counted(route string, h http.Handler) http.Handler {
 			w.Header().Set("Connection", "close") // the next request goes elsewhere
 		}
 		rec := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+		defer func() {
+			if rec.status == http.StatusOK {
+				succeeded.Inc()
+			} else {
+				requests.WithLabelValues(strconv.Itoa(rec.status)).Inc()
+			}
+		}()
+		defer s.recovered(placeRequest, func() {
+			writeError(rec, http.StatusInternalServerError, "the server has a bug, which its log tells of")
+		})
 		h.ServeHTTP(rec, r)
-		if rec.status == http.StatusOK {
-			succeeded.Inc()
-		} else {
-			requests.WithLabelValues(strconv.Itoa(rec.status)).Inc()
-		}
 	})
 }
 

@@ -29,6 +29,7 @@ type call struct {
 	params map[string]string // of the query, as they were signed
 	body   []byte
 	path   func(name string) string // values in the path, unescaped
+	header http.Header              // of the answer
 }
 
 // signed lets only requests through that are signed with the app's secret, and
@@ -77,7 +78,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (call, err
 		no := refusalOf(err)
 		return call{}, &apiError{no.Status, no.Reason, no.Message}
 	}
-	return call{app: a, params: params, body: body, path: r.PathValue}, nil
+	return call{app: a, params: params, body: body, path: r.PathValue, header: w.Header()}, nil
 }
 
 // trusted is the length of a body, in bytes, up to which memory is taken for it

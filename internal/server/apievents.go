@@ -42,6 +42,9 @@ func (s *Server) postEvents(c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.spend(c, len(events)); err != nil {
+		return nil, err
+	}
 	if err := s.publishAll(c.app, events, received); err != nil {
 		return nil, err
 	}
@@ -86,6 +89,9 @@ func (s *Server) postBatch(c call) (any, error) {
 			return nil, &apiError{no.status, no.reason, fmt.Sprintf("batch[%d]: %s", i, no.text)}
 		}
 		all = append(all, events...)
+	}
+	if err := s.spend(c, len(all)); err != nil {
+		return nil, err
 	}
 	if err := s.publishAll(c.app, all, received); err != nil {
 		return nil, err

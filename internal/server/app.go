@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"golang.org/x/time/rate"
+
 	"broadcastd/auth"
 	"broadcastd/channels"
 	"broadcastd/internal/config"
@@ -29,13 +31,14 @@ type app struct {
 	users       *channels.Users
 	present     presentUsers
 	limits      *socket.Limits
+	events      *rate.Limiter    // of the HTTP API
 	cluster     channels.Cluster // nil: none
 	connections atomic.Int64
 	plain       atomic.Bool // told of readable events for encrypted channels
 }
 
 func newApp(c config.App, hooks *webhook.Sender, m *metrics) *app {
-	return &app{App: c, hooks: hooks, sources: m.ofSources(c.ID), users: channels.NewUsers(), limits: &socket.Limits{
+	return &app{App: c, hooks: hooks, events: newEventLimit(c.MaxEvents), sources: m.ofSources(c.ID), users: channels.NewUsers(), limits: &socket.Limits{
 		MaxMessageSize: c.MaxMessageSize,
 		MaxOutbox:      c.MaxOutbox,
 		Compression:    c.Compression,

@@ -28,6 +28,7 @@ func (s *Server) joinCluster(a *app, join func(channels.Node) channels.Cluster) 
 		App: a.ID, Hub: a.hub, Users: a.users,
 		MaxMembers: a.MaxPresenceMembers, MaxEventSize: a.MaxEventSize, SubscriptionCount: a.SubscriptionCount,
 		Deliver: func(e *protocol.Event, fresh bool) {
+			defer s.recovered(placeEvent, func() {}) // the log goes on
 			if fresh {
 				s.publish(SourceStream, a, e, time.Now())
 				return
@@ -276,8 +277,8 @@ func (s *Server) unavailable(err error, away, unsure string) error {
 	case errors.Is(err, channels.ErrAway):
 		return &apiError{http.StatusServiceUnavailable, "cluster_away", away}
 	}
-	now, last := time.Now().Unix(), s.unsure.Load()
-	if now-last >= 60 && s.unsure.CompareAndSwap(last, now) {
+	now, last := time.Now(), s.unsure.Load()
+	if (last == nil || now.Sub(*last) >= time.Minute) && s.unsure.CompareAndSwap(last, &now) {
 		s.log.Warn("a request of the HTTP API failed, since the cluster's Redis gave no good answer; further ones within a minute are only counted", "err", err)
 	}
 	return &apiError{http.StatusServiceUnavailable, "cluster_unsure", unsure}

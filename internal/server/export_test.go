@@ -1,11 +1,14 @@
 package server
 
 import (
+	"context"
 	"net/http"
+	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"broadcastd/channels"
+	"broadcastd/internal/config"
 )
 
 // Routes lists what both listeners answer, as "METHOD pattern".
@@ -24,5 +27,41 @@ func (s *Server) Break(appID string) {
 	s.apps[appID].hub = &channels.Hub{}
 }
 
-// Handler answers clients and APIs.
-func (s *Server) Handler() http.Handler { return s.public.Handler }
+// BreakHandshakes makes connecting to an app panic. No client is there yet.
+func (s *Server) BreakHandshakes(appID string) {
+	s.closeMu.Lock() // as whoever connects does
+	defer s.closeMu.Unlock()
+	s.apps[appID].limits = nil
+}
+
+// Handler answers clients and APIs, each request as one of a connection of its own.
+func (s *Server) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		place := s.limits.enter(netip.Addr{})
+		defer place.leave()
+		s.public.Handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), placeKey{}, place)))
+	})
+}
+
+// ClientAddress is whose request it is that peer passes on.
+func ClientAddress(trusted []netip.Prefix, peer netip.Addr, header http.Header) netip.Addr {
+	return proxies(trusted).client(peer, header)
+}
+
+// MostConnections is how many of so many descriptors are for connections.
+func MostConnections(c *config.Config, descriptors int) (int, error) {
+	return mostConnections(c, descriptors)
+}
+
+// SetLimits changes the limits of a server that runs.
+func (s *Server) SetLimits(c *config.Config) error { return s.limits.set(c) }
+
+// Addresses are how many addresses are counted.
+func (s *Server) Addresses() int {
+	s.limits.mu.Lock()
+	defer s.limits.mu.Unlock()
+	return len(s.limits.addresses)
+}
+
+// MaxSpare is how many connections over a limit are told so.
+const MaxSpare = maxSpare

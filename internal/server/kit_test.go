@@ -74,6 +74,12 @@ func start(t testing.TB, change ...func(*config.Config)) *daemon {
 // startIn is start for a node of a cluster.
 func startIn(t testing.TB, cluster func(channels.Node) channels.Cluster, change ...func(*config.Config)) *daemon {
 	t.Helper()
+	return startWith(t, func(o *server.Options) { o.Cluster = cluster }, change...)
+}
+
+// startWith is start with options that are not of the configuration.
+func startWith(t testing.TB, options func(*server.Options), change ...func(*config.Config)) *daemon {
+	t.Helper()
 	cfg := appConfig()
 	for _, f := range change {
 		f(&cfg)
@@ -83,8 +89,10 @@ func startIn(t testing.TB, cluster func(channels.Node) channels.Cluster, change 
 	}
 	d := &daemon{path: cfg.Path, reg: prometheus.NewRegistry(), log: &logs{}, served: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	o := server.Options{Config: cfg, Log: log, Registry: d.reg, Version: "test"}
+	options(&o)
 	var err error
-	d.Server, err = server.New(server.Options{Config: cfg, Log: log, Registry: d.reg, Version: "test", Cluster: cluster})
+	d.Server, err = server.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,11 @@ type metrics struct {
 	unheard              *prometheus.CounterVec
 	refusedSignins       *prometheus.CounterVec
 	refusedRequests      *prometheus.CounterVec
+	refusedEvents        *prometheus.CounterVec
 	plainEvents          *prometheus.CounterVec
 	httpRequests         *prometheus.CounterVec
+	panics               *prometheus.CounterVec
+	acceptFailures       prometheus.Counter
 	delivery             prometheus.Histogram
 }
 
@@ -52,16 +55,23 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 			Name: "broadcastd_sign_ins_refused_total", Help: "Sign-ins refused, by reason."}, []string{"reason"}),
 		refusedRequests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_http_api_refused_total", Help: "Requests of the HTTP API refused, by reason."}, []string{"reason"}),
+		refusedEvents: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_events_refused_total", Help: "Events of the HTTP API over max_events_per_second, once for each channel."}, []string{"app"}),
 		plainEvents: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_plain_events_total", Help: "Events for encrypted channels that were not encrypted."}, []string{"app", "source"}),
 		httpRequests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "broadcastd_http_requests_total", Help: "HTTP requests answered, by route and status code."}, []string{"route", "code"}),
+		panics: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_panics_total", Help: "Bugs that ended what they were in, by place."}, []string{"place"}),
+		acceptFailures: f.NewCounter(prometheus.CounterOpts{
+			Name: "broadcastd_accept_failures_total", Help: "Attempts to accept a connection that failed for want of descriptors or memory."}),
 		delivery: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "broadcastd_delivery_seconds",
 			Help:    "Time from an event's receipt until a flusher had written it to all its subscribers that were keeping up.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
 		}),
 	}
+	m.refusedRequests.WithLabelValues("rate_limit")
 	for _, r := range socket.Reasons() {
 		m.disconnections.WithLabelValues(r.Label)
 	}
@@ -69,6 +79,9 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 		m.refusedRequests.WithLabelValues(reason)
 		m.refusedSubscriptions.WithLabelValues(reason)
 		m.refusedSignins.WithLabelValues(reason)
+	}
+	for _, place := range []string{placeMessage, placeEnd, placeAuthorise, placeRequest, placeEvent} {
+		m.panics.WithLabelValues(place)
 	}
 	return m
 }
@@ -78,6 +91,7 @@ type sourceMetrics struct{ events, unheard, plain prometheus.Counter }
 
 // ofSources resolves the labels of an app's events once for all of them.
 func (m *metrics) ofSources(appID string) map[Source]sourceMetrics {
+	m.refusedEvents.WithLabelValues(appID)
 	all := map[Source]sourceMetrics{}
 	for _, source := range []Source{SourceRedis, SourceHTTP, SourceClient, SourceStream} {
 		all[source] = sourceMetrics{
@@ -96,6 +110,8 @@ type collector struct{ server *Server }
 
 var (
 	descConnections = prometheus.NewDesc("broadcastd_connections", "Connections now.", []string{"app"}, nil)
+	descOpen        = prometheus.NewDesc("broadcastd_open_connections", "TCP connections of clients and of the HTTP API now, those included that have asked nothing yet; refused are those over a limit.", []string{"state"}, nil)
+	descMost        = prometheus.NewDesc("broadcastd_max_connections", "TCP connections that may be served at a time.", nil, nil)
 	descChannels    = prometheus.NewDesc("broadcastd_channels", "Channels with subscribers now, by kind.", []string{"app", "kind"}, nil)
 	descSubs        = prometheus.NewDesc("broadcastd_subscriptions", "Subscriptions now, by kind of channel.", []string{"app", "kind"}, nil)
 	descDelivered   = prometheus.NewDesc("broadcastd_deliveries_total", "Copies of events given to connections.", nil, nil)
@@ -105,7 +121,7 @@ var (
 )
 
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descConnections, descChannels, descSubs, descDelivered, descBytes, descBacklog, descDraining} {
+	for _, d := range []*prometheus.Desc{descConnections, descOpen, descMost, descChannels, descSubs, descDelivered, descBytes, descBacklog, descDraining} {
 		ch <- d
 	}
 }
@@ -126,6 +142,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(descSubs, n.Subscriptions.Load(), a.ID, kind.String())
 		}
 	}
+	served, refused, most := s.limits.sizes()
+	gauge(descOpen, int64(served), "served")
+	gauge(descOpen, int64(refused), "refused")
+	gauge(descMost, int64(most))
 	counter(descDelivered, s.flushers.Delivered())
 	counter(descBytes, s.flushers.Bytes())
 	gauge(descBacklog, s.flushers.Backlog())

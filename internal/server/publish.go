@@ -25,7 +25,8 @@ var ErrUnknownApp = errors.New("no app has this id")
 // Publish delivers an event of an app to the channel's subscribers here, and to no
 // other node's. It waits only while the daemon is far behind; then the source has
 // to.
-func (s *Server) Publish(source Source, appID string, e protocol.Event) error {
+func (s *Server) Publish(source Source, appID string, e protocol.Event) (err error) {
+	defer s.recovered(placeEvent, func() { err = errPanicked })
 	received := time.Now()
 	a := s.apps[appID]
 	if a == nil {

@@ -163,7 +163,7 @@ func slashedUser(h http.HandlerFunc) http.HandlerFunc {
 // hears only once it has one.
 func (s *Server) lost(otherwise http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || !s.enter() {
+		if !wantsSocket(r) || !s.enter() {
 			otherwise.ServeHTTP(w, r)
 			return
 		}

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,6 +35,9 @@ type Options struct {
 	// Cluster makes an app's channels part of a cluster's; nil: this node is
 	// alone.
 	Cluster func(channels.Node) channels.Cluster
+	// BodyTimeout and IdleTimeout bound the time until a request's body has come,
+	// and until the next request begins; 0: the defaults.
+	BodyTimeout, IdleTimeout time.Duration
 }
 
 // Server is the daemon but for Redis.
@@ -42,6 +47,7 @@ type Server struct {
 	log       *slog.Logger
 	apps      map[string]*app // by id
 	keys      map[string]*app // by key
+	limits    *limits
 	flushers  *socket.Flushers
 	api       *auth.API // asked about channels; nil: no API is configured
 	userAPI   *auth.API // asked about users, the same or nil
@@ -60,8 +66,10 @@ type Server struct {
 	underWay    atomic.Int64 // HTTP requests that are being answered
 	sessions    sync.WaitGroup
 	leaving     sync.Once
-	refusals    sync.Map     // labels of refusals that were logged
-	unsure      atomic.Int64 // when a request that the cluster failed was logged, in seconds of Unix time
+	refusals    sync.Map                  // labels of refusals that were logged
+	unsure      atomic.Pointer[time.Time] // when a request that the cluster failed was logged
+	panics      panics
+	accepting   accepting
 
 	closeMu sync.Mutex // guards the following, and sessions growing from zero
 	closed  bool
@@ -73,10 +81,11 @@ type Server struct {
 // New binds the listeners; clients are served once Serve runs.
 func New(o Options) (_ *Server, err error) {
 	s := &Server{
-		cfg:  o.Config,
-		log:  o.Log,
-		apps: make(map[string]*app),
-		keys: make(map[string]*app),
+		cfg:    o.Config,
+		log:    o.Log,
+		apps:   make(map[string]*app),
+		keys:   make(map[string]*app),
+		limits: &limits{addresses: make(map[netip.Addr]int)},
 		goodbye: &socket.Reason{
 			Label: socket.ReasonShutdown.Label,
 			Code:  protocol.CloseCode(o.Config.ShutdownCloseCode),
@@ -90,10 +99,14 @@ func New(o Options) (_ *Server, err error) {
 		}
 	}()
 
+	if err = s.limits.set(&o.Config); err != nil {
+		return nil, err
+	}
 	if err = s.newAPI(o); err != nil {
 		return nil, err
 	}
 	s.metrics = newMetrics(o.Registry, o.Version)
+	s.accepting = accepting{log: s.log, failed: s.metrics.acceptFailures}
 
 	opts := socket.Options{Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written}}
 	if o.Config.Debug {
@@ -138,27 +151,28 @@ func New(o Options) (_ *Server, err error) {
 			return nil, fmt.Errorf("listening for metrics and health (key admin.listen; empty switches it off): %w", err)
 		}
 	}
-	s.public = s.httpServer(s.publicRoutes())
-	s.admin = s.httpServer(s.adminRoutes(o.Registry))
+	s.public = s.httpServer(o, s.limited(s.publicRoutes()))
+	s.public.ConnContext = withPlace
+	s.admin = s.httpServer(o, s.adminRoutes(o.Registry))
 	return s, nil
 }
 
 // Limits on HTTP requests. A WebSocket lifts them.
 const (
-	headerTimeout  = 10 * time.Second
 	bodyTimeout    = 30 * time.Second
 	answerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
 )
 
-func (s *Server) httpServer(h http.Handler) *http.Server {
+func (s *Server) httpServer(o Options, h http.Handler) *http.Server {
+	body := cmp.Or(o.BodyTimeout, bodyTimeout)
 	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       bodyTimeout,
-		WriteTimeout:      bodyTimeout + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
-		IdleTimeout:       idleTimeout,
+		Handler:           s.guarded(h),
+		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
+		ReadTimeout:       body,
+		WriteTimeout:      body + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
+		IdleTimeout:       cmp.Or(o.IdleTimeout, idleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.With("component", "http").Handler(), slog.LevelWarn),
 	}
@@ -178,11 +192,13 @@ func (s *Server) AdminAddr() net.Addr {
 // Serve serves until Shutdown, whose error is nil.
 func (s *Server) Serve() error {
 	errs := make(chan error, 2)
-	go func() { errs <- s.public.Serve(nonblock.Listener{Listener: drained{s.listener, &s.draining}}) }()
+	go func() {
+		errs <- s.public.Serve(bounded{nonblock.Listener{Listener: drained{patient{s.listener, &s.accepting}, &s.draining}}, s})
+	}()
 	n := 1
 	if s.adminLine != nil {
 		n++
-		go func() { errs <- s.admin.Serve(s.adminLine) }()
+		go func() { errs <- s.admin.Serve(patient{s.adminLine, &s.accepting}) }()
 	}
 	var first error
 	for range n {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -20,6 +19,7 @@ type session struct {
 	server  *Server
 	app     *app
 	conn    *socket.Conn
+	place   *place
 	limiter *rate.Limiter // of all messages; nil: no limit
 	// whispers limits client events; made with the first. Owned by Message.
 	whispers *rate.Limiter
@@ -45,7 +45,7 @@ type subscription struct {
 }
 
 func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request, leave func()) *session {
-	ses := &session{server: s, app: a, conn: conn, leave: leave}
+	ses := &session{server: s, app: a, conn: conn, place: placeOf(r), leave: leave}
 	if l := a.RateLimiting; l.Enabled {
 		ses.limiter = rate.NewLimiter(rate.Every(l.Decay/time.Duration(l.MaxAttempts)), l.MaxAttempts)
 	}
@@ -58,12 +58,7 @@ func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request, leave fun
 // Message handles what a client sent. A bug in that ends this client's
 // connection rather than everybody's.
 func (ses *session) Message(text []byte) {
-	defer func() {
-		if r := recover(); r != nil {
-			ses.server.log.Error("handling a client's message panicked", "panic", r, "stack", string(debug.Stack()))
-			ses.conn.Close(socket.ReasonInternal)
-		}
-	}()
+	defer ses.server.recovered(placeMessage, ses.broken)
 	if ses.server.cfg.Debug {
 		ses.server.traceIn(ses.conn.SocketID(), text)
 	}
@@ -97,6 +92,9 @@ func (ses *session) Message(text []byte) {
 			"event %.60q is not understood; clients send pusher:subscribe, pusher:unsubscribe, pusher:signin, pusher:ping, pusher:pong and client-*", m.Event))
 	}
 }
+
+// broken ends the connection after a bug.
+func (ses *session) broken() { ses.conn.Close(socket.ReasonInternal) }
 
 var pong = protocol.Pong()
 
@@ -175,8 +173,10 @@ func (ses *session) memberOf(channel string) (member *protocol.Member, joined bo
 // End takes the client out of everything.
 func (ses *session) End(reason *socket.Reason) {
 	defer ses.server.sessions.Done()
+	defer ses.server.recovered(placeEnd, func() {}) // nothing of it is left but what it held
 	ses.server.metrics.disconnections.WithLabelValues(reason.Label).Inc()
 	ses.app.depart(ses.leave)
+	ses.place.drop()
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	ses.ended = true

@@ -171,6 +171,7 @@ func (ses *session) ask(channel string) {
 	sub := &subscription{pending: true, asks: true, leave: cancel}
 	ses.put(channel, sub)
 	ses.server.sessions.Go(func() {
+		defer ses.server.recovered(placeAuthorise, ses.broken)
 		defer cancel()
 		grant, err := ses.server.api.Authorize(ctx, ses.app.credentials(), auth.Request{
 			SocketID: ses.conn.SocketID(), Channel: channel, Header: ses.credentials,

@@ -26,10 +26,25 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusServiceUnavailable, "the server is shutting down")
 		return
 	}
-	a, no := s.admit(r)
+	var a *app
 	var leave func()
+	counted := false // by arrive
+	defer func() {
+		if v := recover(); v != nil { // there will be no session, and none is waited for
+			if counted {
+				a.depart(leave)
+			}
+			s.sessions.Done()
+			panic(v)
+		}
+	}()
+	a, no := s.admit(r)
+	if no == nil {
+		no = s.claim(r)
+	}
 	if no == nil {
 		leave, no = s.arrive(r.Context(), a)
+		counted = no == nil
 	}
 	if no != nil {
 		s.refuse(w, r, no)
@@ -45,11 +60,21 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	s.start(conn, newSession(s, a, conn, r, leave))
 }
 
-// upgrade returns nil if it failed, and has then answered and ended what enter
-// began.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, id protocol.SocketID, greeting protocol.Frame, limits *socket.Limits) *socket.Conn {
+// upgrade holds the connection's place. It returns nil if it failed, and has then
+// answered, dropped the place, and ended what enter began.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, id protocol.SocketID, greeting protocol.Frame, limits *socket.Limits) (conn *socket.Conn) {
+	place := placeOf(r)
+	place.hold()
+	defer func() {
+		if conn == nil { // also if it panicked
+			place.drop()
+		}
+	}()
 	conn, err := s.flushers.Upgrade(w, r, id, greeting, limits)
 	if err != nil {
+		if isShortage(err) { // it was accepted with the last descriptor, and needs another
+			s.accepting.lacks(err)
+		}
 		s.metrics.refusedConnections.WithLabelValues("no_handshake").Inc()
 		s.sessions.Done()
 		return nil
@@ -131,17 +156,28 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 	if conn == nil {
 		return
 	}
+	s.note(no)
+	conn.Close(&socket.Reason{Label: socket.ReasonRefused.Label, Code: no.code, Text: no.text})
+	s.start(conn, refused{s, placeOf(r)})
+}
+
+// note counts a refused connection, and logs the first for each reason.
+func (s *Server) note(no *refusal) {
 	s.metrics.refusedConnections.WithLabelValues(no.label).Inc()
 	if _, seen := s.refusals.LoadOrStore(no.label, true); !seen {
 		s.log.Warn("connection refused; further ones for this reason are only counted", "reason", no.label, "err", no.text)
 	}
-	conn.Close(&socket.Reason{Label: socket.ReasonRefused.Label, Code: no.code, Text: no.text})
-	s.start(conn, refused{s})
 }
 
 // refused is the session of a client that was turned away.
-type refused struct{ server *Server }
+type refused struct {
+	server *Server
+	place  *place
+}
 
 func (refused) Message([]byte) {}
 
-func (r refused) End(*socket.Reason) { r.server.sessions.Done() }
+func (r refused) End(*socket.Reason) {
+	r.place.drop()
+	r.server.sessions.Done()
+}

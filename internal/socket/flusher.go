@@ -32,8 +32,9 @@ type Flusher struct {
 	taken    []work     // the inbox of the round before, its memory to be used again
 	topics   topics
 	conns    []*Conn
-	ending   bool // killed was seen
-	swept    int  // index into conns at which the next sweep goes on
+	ending   bool  // killed was seen
+	swept    int   // index into conns at which the next sweep goes on
+	ticked   int64 // when tick was last called
 	touched  []*Conn
 	watched  []*Conn
 	large    large
@@ -101,6 +102,7 @@ func newFlusher(number int, poller *poller, o Options) *Flusher {
 		topics:  make(topics),
 		large:   newLarge(o),
 		scratch: make([]byte, 0, maxBatch),
+		ticked:  clock(),
 	}
 	go f.run()
 	return f
@@ -206,6 +208,10 @@ func (f *Flusher) tick() {
 	f.turn.Lock()
 	defer f.turn.Unlock()
 	now := clock()
+	if now-f.ticked > int64(f.sweep) {
+		f.forgive(now)
+	}
+	f.ticked = now
 	f.keepAlive(now)
 	f.watchOver(now)
 	f.flushTouched()

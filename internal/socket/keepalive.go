@@ -20,6 +20,19 @@ func (f *Flusher) keepAlive(now int64) {
 	}
 }
 
+// forgive starts the clients' time anew when the flusher itself was away, since the
+// process was stopped or its machine slept: what they sent meanwhile isn't read yet.
+func (f *Flusher) forgive(now int64) {
+	for _, c := range f.conns {
+		if c.pingAt != 0 {
+			c.pingAt = now
+		}
+		if c.since != 0 {
+			c.since, c.portion = now, 0
+		}
+	}
+}
+
 func (f *Flusher) look(c *Conn, now int64) {
 	heard := c.heard.Load()
 	if heard > c.pingAt {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -119,8 +120,15 @@ func (h *hook) gather() bool {
 }
 
 // deliver sends a batch until it is taken or has failed for too long. It
-// reports false when ctx ended before.
-func (h *hook) deliver(ctx context.Context, batch []event) bool {
+// reports false when ctx ended before. A bug costs the batch.
+func (h *hook) deliver(ctx context.Context, batch []event) (over bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			h.metrics.dropped.WithLabelValues(droppedPanic).Add(float64(len(batch)))
+			h.log.Error("a bug: sending a webhook panicked, and its events are lost", "events", len(batch), "panic", v, "stack", string(debug.Stack()))
+			over = true
+		}
+	}()
 	body := encode(batch)
 	giveUp := time.Now().Add(retryTime)
 	finish := h.finish

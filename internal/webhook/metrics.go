@@ -21,6 +21,7 @@ const (
 	droppedFull     = "queue_full"
 	droppedRetries  = "retries" // failed for as long as it is tried
 	droppedShutdown = "shutdown"
+	droppedPanic    = "panic" // a bug
 )
 
 // Metrics are shared by all apps of a daemon. Hooks are labelled with their
@@ -69,7 +70,7 @@ func (m *Metrics) of(app string, hook int) hookMetrics {
 	for _, name := range Names() {
 		h.events.WithLabelValues(name)
 	}
-	for _, reason := range []string{droppedFull, droppedRetries, droppedShutdown} {
+	for _, reason := range []string{droppedFull, droppedRetries, droppedShutdown, droppedPanic} {
 		h.dropped.WithLabelValues(reason)
 	}
 	return h

@@ -23,6 +23,13 @@ func (s *session) save(ctx context.Context) error {
 	}
 	at, told, kept := s.at.String(), s.keeper.checkpoint(s.at).String(), maps.Clone(s.kept)
 	s.turn.Unlock()
+	var now time.Time // Redis's, as its successor's clock may be another
+	if len(kept) > 0 {
+		var err error
+		if now, err = s.asking.Time(ctx).Result(); err != nil {
+			return err
+		}
+	}
 	var events []any
 	size := 0
 	for channel := range kept {
@@ -30,7 +37,7 @@ func (s *session) save(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		text, err := encodeKept(&e, left)
+		text, err := encodeKept(&e, now.Add(left))
 		if err != nil {
 			continue // its data isn't JSON
 		}
@@ -83,6 +90,11 @@ func (p *partition) forgetKept(checkpoint string) {
 // restore loads the last events of cache channels. They can be many, so that only
 // the client bounds the time, that of each answer.
 func (s *session) restore(ctx context.Context) error {
+	now, err := s.asking.Time(ctx).Result()
+	if err != nil {
+		return err
+	}
+	asked := time.Now()
 	var cursor uint64
 	for {
 		pairs, next, err := s.asking.HScan(ctx, s.keys.cache, cursor, "", 100).Result()
@@ -90,12 +102,12 @@ func (s *session) restore(ctx context.Context) error {
 			return err
 		}
 		for i := 0; i+1 < len(pairs); i += 2 {
-			e, left, err := decodeKept(pairs[i], pairs[i+1])
+			e, until, err := decodeKept(pairs[i], pairs[i+1])
 			if err != nil {
 				s.log.Warn("the last event of a channel cannot be read", "channel", fmt.Sprintf("%.60q", pairs[i]), "err", err)
 				continue
 			}
-			if left > 0 && protocol.CheckChannel(pairs[i]) == nil {
+			if left := until.Sub(now) - time.Since(asked); left > 0 && protocol.CheckChannel(pairs[i]) == nil {
 				s.node.Hub.Restore(&e, left)
 			}
 		}
@@ -109,17 +121,17 @@ func (s *session) restore(ctx context.Context) error {
 type keptEvent struct {
 	Name  string          `json:"event"`
 	Data  json.RawMessage `json:"data"`
-	Until int64           `json:"until"` // ms of Unix time
+	Until int64           `json:"until"` // ms of Unix time, by Redis's clock
 }
 
-func encodeKept(e *protocol.Event, left time.Duration) ([]byte, error) {
-	return json.Marshal(keptEvent{e.Name, e.Data, time.Now().Add(left).UnixMilli()})
+func encodeKept(e *protocol.Event, until time.Time) ([]byte, error) {
+	return json.Marshal(keptEvent{e.Name, e.Data, until.UnixMilli()})
 }
 
-func decodeKept(channel, text string) (e protocol.Event, left time.Duration, err error) {
+func decodeKept(channel, text string) (e protocol.Event, until time.Time, err error) {
 	var kept keptEvent
 	if err := json.Unmarshal([]byte(text), &kept); err != nil {
-		return e, 0, err
+		return e, until, err
 	}
-	return protocol.Event{Channel: channel, Name: kept.Name, Data: kept.Data}, time.Until(time.UnixMilli(kept.Until)), nil
+	return protocol.Event{Channel: channel, Name: kept.Name, Data: kept.Data}, time.UnixMilli(kept.Until), nil
 }

@@ -1,0 +1,5 @@
+package test
+
+import "testing"
+
+func TestFaultsDocNamesTests(t *testing.T) { checkNames(t, "docs/faults.md", 25) }

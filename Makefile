@@ -9,6 +9,9 @@ FUZZTIME ?= 10s
 COUNT    ?= 1
 # PLOT is where the curve of cost against subscribers goes.
 PLOT     ?= .cache/performance.svg
+# SOAK is how long things go wrong, as SEED says.
+SOAK     ?= 1h
+SEED     ?= 1
 # RACE=1 is what CI runs: race detector, random order, nothing from the cache.
 GOTEST   := go test $(if $(RACE),-race -shuffle=on -count=1)
 
@@ -21,7 +24,7 @@ LINT        := .cache/bin/golangci-lint-$(GOLANGCI)
 MODULES := /node_modules/.package-lock.json
 JS      := test/clients test/e2e examples/jobs/web
 
-.PHONY: help demo build docs test bench check vuln fuzz clean bin/broadcastd bin/jobs
+.PHONY: help demo build docs test bench soak check vuln fuzz clean bin/broadcastd bin/jobs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +58,10 @@ bench: ## benchmarks (COUNT=10 for benchstat), then all load scenarios, a table 
 	go test -run='^$$' -bench=. -benchmem -count=$(COUNT) ./...
 	mkdir -p $(dir $(PLOT))
 	go run ./bench --plot $(PLOT)
+
+soak: ## mixed load while things go wrong (SOAK=1h, SEED=1), and what is lost, leaked or miscounted
+	@scripts/need.sh redis-server
+	go run ./test/soak --for $(SOAK) --seed $(SEED)
 
 check: $(LINT) ## format, go.mod, vet, staticcheck, golangci-lint, no paths of one machine
 	gofmt -d $$(git ls-files -co --exclude-standard '*.go')

@@ -30,6 +30,8 @@ var layers = map[string][]string{
 	"internal/webhook":    {"protocol"},
 	"internal/server":     {"auth", "channels", "internal/config", "internal/nonblock", "internal/socket", "internal/webhook", "protocol"},
 	"cmd/broadcastd":      {"auth", "channels", "internal/config", "internal/logqueue", "internal/server", "internal/socket", "protocol", "redisbridge", "redisbridge/cluster"},
+	"test/proxy":          {},
+	"test/soak":           {"test/proxy"},
 }
 
 // impure is what a package without I/O, locks and clock has no use for.

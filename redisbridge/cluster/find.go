@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -22,6 +23,10 @@ func (s *session) find(ctx context.Context, b beat) error {
 			}
 		}
 		at, _ = parsePosition(b.checkpoint)
+		var err error
+		if at, err = s.sinceStart(ctx, at); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -56,6 +61,28 @@ func (s *session) find(ctx context.Context, b beat) error {
 	s.recent.cut(at)
 	s.turn.Unlock()
 	return nil
+}
+
+// sinceStart is the checkpoint, or where the log was when this node started, if that was
+// without Redis: the keeper's checkpoint has passed what was added since, and clients
+// have been let in that wait for it.
+func (s *session) sinceStart(ctx context.Context, checkpoint position) (position, error) {
+	select {
+	case <-s.tried:
+	default:
+		return checkpoint, nil // nobody is let in yet
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	now, err := s.asking.Time(ctx).Result()
+	if err != nil {
+		return checkpoint, err
+	}
+	began := position{ms: uint64(max(0, now.Add(-time.Since(s.started)).UnixMilli()))}
+	if checkpoint.before(began) {
+		return checkpoint, nil
+	}
+	return s.lastUpTo(ctx, began)
 }
 
 // has reports whether the log has an entry, or whether there is none to have.

@@ -10,6 +10,7 @@ import (
 
 	"broadcastd/channels"
 	"broadcastd/protocol"
+	"broadcastd/test/proxy"
 )
 
 // held takes what is to be declared of a channel as the writer would, so that a
@@ -217,4 +218,25 @@ func TestANodeThatHasReadNothingYet(t *testing.T) {
 	if p.at != (position{}) {
 		t.Errorf("it reads on behind %s, although it has read nothing", p.at)
 	}
+}
+
+func TestANodeThatStartedWithoutRedis(t *testing.T) {
+	redis := startRedis(t)
+	client := redis.Client()
+	a := startNode(t, redis.URL(), nodeOptions{})
+	way, err := proxy.New(redis.Addr())
+	must(t, err)
+	t.Cleanup(way.Close)
+	way.Set(proxy.Drops)
+	b := startNode(t, way.URL(), nodeOptions{})
+	c := b.client()
+	must(t, c.join("jobs", "")) // as b doesn't know better
+	must(t, a.publish("jobs", "meanwhile", "x", 0))
+	k := a.cluster.partitions[0].keys
+	eventually(t, "the keeper's checkpoint is behind it", func() bool {
+		last, err := client.XRevRangeN(t.Context(), k.log, "+", "-", 1).Result()
+		return err == nil && len(last) == 1 && client.Get(t.Context(), k.position).Val() == last[0].ID
+	})
+	way.Set(proxy.Passes)
+	eventually(t, "the event that came since the node started", c.hears("meanwhile"))
 }

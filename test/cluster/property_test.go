@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"broadcastd/protocol"
+	"broadcastd/test/proxy"
 	"broadcastd/test/redistest"
 )
 
@@ -48,7 +49,7 @@ type world struct {
 	steps   []string
 	redis   *redistest.Server
 	nodes   []*node
-	proxies []*proxy
+	proxies []*proxy.Proxy
 	cut     []bool
 	hooks   *receiver
 	clients []*client
@@ -88,9 +89,13 @@ func newWorld(t testing.TB, seed uint64) *world {
 		}
 	})
 	for i := range 3 {
-		p := newProxy(t, w.redis.Addr())
+		p, err := proxy.New(w.redis.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Close)
 		w.proxies = append(w.proxies, p)
-		w.nodes = append(w.nodes, newNode(t, fmt.Sprintf("n%d", i+1), nodeOptions{redis: p.url(), partitions: 2, hooks: w.hooks.url}))
+		w.nodes = append(w.nodes, newNode(t, fmt.Sprintf("n%d", i+1), nodeOptions{redis: p.URL(), partitions: 2, hooks: w.hooks.url}))
 	}
 	w.cut = make([]bool, len(w.nodes))
 	for range 8 {
@@ -235,13 +240,13 @@ func (w *world) nodeFault(i int) {
 		n.freeze()
 		w.begin(n.name+" is frozen", long, n.thaw)
 	default:
-		way := drops
+		way := proxy.Drops
 		if kind == 5 {
-			way = hangs
+			way = proxy.Hangs
 		}
 		w.cut[i] = true
-		w.proxies[i].set(way)
-		w.begin(n.name+" is cut off, its proxy "+way, long, func() { w.cut[i] = false; w.proxies[i].set(passes) })
+		w.proxies[i].Set(way)
+		w.begin(n.name+" is cut off, its proxy "+string(way), long, func() { w.cut[i] = false; w.proxies[i].Set(proxy.Passes) })
 	}
 }
 

@@ -44,26 +44,20 @@ var faults = []fault{
 	{"webhooks answered with 500", []string{"hooks"}, 2 * time.Second, 5 * time.Second, mood{status: http.StatusInternalServerError}.of("hooks")},
 	{"clients that don't read", []string{"slow clients"}, 8 * time.Second, 10 * time.Second, (*dealer).slowClients},
 	{"garbage", []string{"garbage"}, time.Second, 3 * time.Second, (*dealer).garbage},
+	{"reload", some, time.Second, 2 * time.Second, (*dealer).reload},
 }
-
-var reload = fault{"reload", some, time.Second, 2 * time.Second, (*dealer).reload}
 
 // dealer has faults happen, one after the other as from a deck of cards, in an order
 // that the seed decides.
 type dealer struct {
 	s      *soak
 	random *rand.Rand
-	kinds  []fault
 	deck   []fault
 	all    sync.WaitGroup // faults
 }
 
 func (s *soak) newDealer() *dealer {
-	d := &dealer{s: s, random: rand.New(rand.NewPCG(s.seed, 1<<32)), kinds: faults}
-	if s.options.reload {
-		d.kinds = append(slices.Clone(faults), reload)
-	}
-	return d
+	return &dealer{s: s, random: rand.New(rand.NewPCG(s.seed, 1<<32))}
 }
 
 // storm lasts until a moment, and until all that it brought is over.
@@ -77,7 +71,7 @@ func (d *dealer) storm(ctx context.Context, until moment) {
 
 func (d *dealer) deal() {
 	if len(d.deck) == 0 {
-		d.deck = slices.Clone(d.kinds)
+		d.deck = slices.Clone(faults)
 		d.random.Shuffle(len(d.deck), func(i, j int) { d.deck[i], d.deck[j] = d.deck[j], d.deck[i] })
 	}
 	f := d.deck[0]

@@ -25,7 +25,6 @@ type options struct {
 	rate    int    // events a second, of all publishers
 	daemon  string // path; empty: it is built
 	dir     string // for logs; empty: a new one
-	reload  bool
 }
 
 func parse(args []string, stderr io.Writer) (o options, err error) {
@@ -37,7 +36,6 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.IntVar(&o.rate, "rate", 45, "events a second that are published, whispers not counted")
 	f.StringVar(&o.daemon, "daemon", "", "a `file` to run; built otherwise")
 	f.StringVar(&o.dir, "dir", "", "a `folder` for logs; a new temporary one otherwise")
-	f.BoolVar(&o.reload, "reload", false, "nodes reload their configuration (SIGHUP) now and then, too")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -65,6 +65,7 @@ func (c *Conn) keep(rest []byte) {
 		c.in = nil
 	case len(rest) == 0:
 		c.in.rest = nil
+	case len(rest) == len(c.in.rest): // it has grown, and is still incomplete
 	default:
 		c.in.rest = append(c.in.rest[:0], rest...)
 	}

@@ -346,3 +346,43 @@ type nobody struct{}
 
 func (nobody) Message([]byte) {}
 func (nobody) End(*Reason)    {}
+
+// TestInputIsBounded: what comes byte by byte, in one frame or in one of each
+// byte, takes about as much as a message may have.
+func TestInputIsBounded(t *testing.T) {
+	const limit = 100 << 10
+	payload := bytes.Repeat([]byte("x"), limit)
+	frame := clientFrame(0x80|opcodeText, payload, [4]byte{})
+	var fragments []byte
+	for i := range limit {
+		opcode := byte(opcodeContinuation)
+		if i == 0 {
+			opcode = opcodeText
+		}
+		fragments = append(fragments, clientFrame(opcode, payload[:1], [4]byte{})...)
+	}
+	for name, stream := range map[string][]byte{"a frame": frame[:len(frame)-1], "fragments": fragments} {
+		c := &Conn{flusher: &Flusher{wake: make(chan struct{}, 1)}, limits: &Limits{MaxMessageSize: limit}, handler: nobody{}}
+		for i := range stream {
+			c.receive([]byte{stream[i]})
+		}
+		if c.Done() {
+			t.Fatalf("%s: the connection was ended", name)
+		}
+		if n := cap(c.in.rest) + cap(c.in.message); n > 2*limit {
+			t.Errorf("%s: %d bytes are held for a message of %d", name, n, limit)
+		}
+	}
+}
+
+// BenchmarkInputByteByByte receives a large message in pieces of one byte.
+func BenchmarkInputByteByByte(b *testing.B) {
+	frame := clientFrame(0x80|opcodeText, bytes.Repeat([]byte("x"), 100<<10), [4]byte{})
+	for b.Loop() {
+		c := &Conn{flusher: &Flusher{wake: make(chan struct{}, 1)}, limits: &Limits{MaxMessageSize: 100 << 10}, handler: nobody{}}
+		for i := range frame {
+			c.receive(frame[i : i+1 : i+1])
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(frame)), "ns/byte")
+}

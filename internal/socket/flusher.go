@@ -80,6 +80,9 @@ const (
 	// maxBacklog is the number of items in an inbox above which those who
 	// fill it are made to wait.
 	maxBacklog = 1 << 16
+	// maxHeard is the same for what clients send. All wait that long for who sends
+	// without a pause, and so do events.
+	maxHeard = 1 << 13
 	// maxPending is the same for the bytes of broadcasts. A connection may get
 	// them all at once, so it is about what the kernel takes for one: who reads as
 	// fast as it can must not be taken for slow because the source is faster than
@@ -172,7 +175,7 @@ func (f *Flusher) wait() {
 // waitToRead holds a poller back, but only while the inbox itself is long: with
 // one client all others would wait to be heard, and pongs come too late.
 func (f *Flusher) waitToRead() {
-	for f.backlog.Load() > maxBacklog {
+	for f.backlog.Load() > maxHeard {
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -327,6 +328,28 @@ func TestInputKeepsNothing(t *testing.T) {
 	if c.in != nil || len(h.messages) != 1 {
 		t.Errorf("after %d messages %+v is kept", len(h.messages), c.in)
 	}
+}
+
+// TestFloodIsReadLater has a client send more than the flusher works off.
+func TestFloodIsReadLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &Flusher{wake: make(chan struct{}, 1)}
+		c := &Conn{flusher: f, limits: &Limits{MaxMessageSize: testLimit}, handler: nobody{}}
+		const pings = 2 * maxHeard
+		go c.receive(bytes.Repeat(clientFrame(0x89, nil, [4]byte{}), pings))
+		synctest.Wait()
+		if n := f.backlog.Load(); n > maxHeard+1 {
+			t.Errorf("%d answers wait, want %d at most", n, maxHeard+1)
+		}
+		for answered := int64(0); answered < pings; {
+			answered += f.backlog.Load()
+			f.mu.Lock() // as workOff
+			f.inbox = nil
+			f.backlog.Store(0)
+			f.mu.Unlock()
+			time.Sleep(time.Second)
+		}
+	})
 }
 
 func BenchmarkInput(b *testing.B) {

@@ -22,6 +22,7 @@ type siege struct {
 	app       string // in the configuration
 	want      attack.Got
 	counted   map[string]float64 // metrics of what the attack caused, at least
+	most      map[string]float64 // the same, at most
 }
 
 const (
@@ -35,7 +36,6 @@ const (
 )
 
 func (s siege) run(t *testing.T) {
-	t.Helper()
 	a, ok := attack.Named(s.attack)
 	if !ok {
 		t.Fatalf("there is no attack %q", s.attack)
@@ -72,6 +72,11 @@ func (s siege) run(t *testing.T) {
 	for name, least := range s.counted {
 		if n := d.Metric(name); n < least {
 			t.Errorf("%s is %v, want %v", name, n, least)
+		}
+	}
+	for name, most := range s.most {
+		if n := d.Metric(name); n > most {
+			t.Errorf("%s is %v, want %v at most", name, n, most)
 		}
 	}
 	if grown := peak - resident; grown > maxGrowth {

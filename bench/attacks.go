@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -99,7 +100,7 @@ func (b *bench) besiege(ctx context.Context, s *stack, a attack.Attack) (r siege
 
 	attackers, err := startAttackers(ctx, attackers{a.Name, r.attackers, attack.Target{
 		Addr: s.addr, AppID: benchApp.ID, Key: benchApp.Key, Secret: benchApp.Secret, Channel: attacksChannel,
-		Room: attacksRoom, MaxMessage: maxMessage, Spread: true,
+		Room: attacksRoom, MaxMessage: maxMessage, Stay: math.MaxInt, Spread: true,
 	}})
 	if err != nil {
 		return r, err
@@ -125,13 +126,23 @@ func (b *bench) besiege(ctx context.Context, s *stack, a attack.Attack) (r siege
 	if r.peak, err = s.daemon.peak(); err != nil {
 		return r, err
 	}
-	after, err := s.settled(ctx, b.healthy)
-	if err != nil {
-		return r, err
+	return r, b.aftermath(ctx, s, quiet, &r)
+}
+
+// aftermath is what the daemon holds of an attack, once it has had the time to end
+// what it had begun.
+func (b *bench) aftermath(ctx context.Context, s *stack, quiet usage, r *siege) error {
+	for end := time.Now().Add(patience); ; {
+		after, err := s.settled(ctx, b.healthy)
+		if err != nil {
+			return err
+		}
+		r.rest = after.memory
+		r.left = max(after.goroutines-quiet.goroutines, 0) + max(after.descriptors-quiet.descriptors, 0)
+		if r.left <= maxAttackLeft || time.Now().After(end) {
+			return nil
+		}
 	}
-	r.rest = after.memory
-	r.left = max(after.goroutines-quiet.goroutines, 0) + max(after.descriptors-quiet.descriptors, 0)
-	return r, nil
 }
 
 // busy is the processor time that the daemon takes meanwhile, in percent of one

@@ -18,6 +18,8 @@ type Target struct {
 	AppID, Key, Secret string // forged signatures use another secret
 	Channel, Room      string // a private and a presence channel in which others are
 	MaxMessage         int    // app.max_message_size, in bytes
+	// Stay is how often those who stay connected do what they do.
+	Stay int
 	// Spread lets attackers come from many addresses of 127.0.0.0/8, which only
 	// Linux has by itself.
 	Spread bool

@@ -53,16 +53,7 @@ var channels = []Attack{
 		all := c.subscribeSigned(t.Key, t.Secret, channel, "") + strings.Repeat(whisper, batch) + message("pusher:ping", nil)
 		return c.flood(all, func() string { return c.await(1, holds(pong)) })
 	}},
-	{Name: "members who join and leave", strike: func(ctx context.Context, t *Target, i int) string {
-		c, err := t.connect(ctx, i, "")
-		if err != nil {
-			return unreached(ctx)
-		}
-		defer c.Close()
-		const many = 500
-		all := c.subscribeSigned(t.Key, t.Secret, t.Room, fmt.Sprintf(`{"user_id":"hostile-%d"}`, i)) + unsubscribe(t.Room)
-		return c.flood(strings.Repeat(all, many), func() string { return c.await(many, holds(joined, refused)) })
-	}},
+	{Name: "members who join and leave", strike: joinAndLeave},
 }
 
 // Colliding are channel names of one shard, and one partition, wherever a plain FNV
@@ -94,4 +85,22 @@ func churnWide(ctx context.Context, t *Target, i int) string {
 		all.WriteString(subscribe(name(wide-1+n)) + unsubscribe(name(n)))
 	}
 	return t.frames(ctx, i, all.String(), awaiting(wide-1+batch, holds(joined)))
+}
+
+// joinAndLeave joins a presence channel and leaves it, of which its members are told
+// each time, and stays connected meanwhile.
+func joinAndLeave(ctx context.Context, t *Target, i int) string {
+	c, err := t.connect(ctx, i, "")
+	if err != nil {
+		return unreached(ctx)
+	}
+	defer c.Close()
+	const many = 500
+	once := c.subscribeSigned(t.Key, t.Secret, t.Room, fmt.Sprintf(`{"user_id":"hostile-%d"}`, i)) + unsubscribe(t.Room)
+	all := strings.Repeat(once, many)
+	got := Answered
+	for n := 0; n < t.Stay && got == Answered; n++ {
+		got = c.flood(all, func() string { return c.await(many, holds(joined, refused)) })
+	}
+	return got
 }

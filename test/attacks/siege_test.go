@@ -104,7 +104,7 @@ func (s siege) run(t *testing.T) {
 func target(d *daemon.Daemon) *attack.Target {
 	return &attack.Target{
 		Addr: d.Addr, AppID: daemon.AppID, Key: daemon.Key, Secret: daemon.Secret, Channel: channel, Room: "presence-jobs",
-		MaxMessage: 100 << 10,
+		MaxMessage: 100 << 10, Stay: 2,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func measureAttacks(ctx context.Context, b *bench) ([]figure, error) {
 		b.say("attack: %s", a.Name)
 		env := quickly
 		if a.Compression {
-			env = append(env[:len(env):len(env)], compressionEnv)
+			env = append(slices.Clip(env), compressionEnv)
 		}
 		more, err := b.withStack(ctx, func(s *stack) ([]figure, error) {
 			r, err := b.besiege(ctx, s, a)

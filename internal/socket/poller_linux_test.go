@@ -70,7 +70,9 @@ func TestCompressedTakeTurns(t *testing.T) {
 	}
 	for _, client := range []int{bomber, other} {
 		_ = unix.Close(client) // ends the connection
-		<-ended
+		if reason := <-ended; reason != ReasonLost {
+			t.Errorf("a client who was cut off ended with %v", reason)
+		}
 	}
 	fs.Stop()
 }

@@ -33,6 +33,14 @@ var channels = []Attack{
 		return t.frames(ctx, i, strings.Repeat(subscribe(name)+unsubscribe(name), batch), awaiting(batch, holds(joined)))
 	}},
 	{Name: "the same with 1,000 channels, one after the other", strike: churnWide},
+	{Name: "pings of who is in 1,000 channels", strike: func(ctx context.Context, t *Target, i int) string {
+		var all strings.Builder
+		for n := range wide {
+			all.WriteString(subscribe(fmt.Sprintf("jobs.%d.%d", i, n)))
+		}
+		all.WriteString(strings.Repeat(frame(fin|opPing, ""), 20*batch))
+		return t.frames(ctx, i, all.String(), awaiting(20*batch, isPong))
+	}},
 	{Name: "forged signatures of channels", strike: func(ctx context.Context, t *Target, i int) string {
 		c, err := t.connect(ctx, i, "")
 		if err != nil {
@@ -56,6 +64,9 @@ var channels = []Attack{
 	{Name: "members who join and leave", strike: joinAndLeave},
 }
 
+// wide is app.max_subscriptions by default.
+const wide = 1000
+
 // Colliding are channel names of one shard, and one partition, wherever a plain FNV
 // or CRC of a name chooses among 64 of them.
 var Colliding = sync.OnceValue(func() []string {
@@ -75,7 +86,6 @@ var Colliding = sync.OnceValue(func() []string {
 // churnWide is in as many channels as it may, and leaves the one that it has been
 // in for longest.
 func churnWide(ctx context.Context, t *Target, i int) string {
-	const wide = 1000
 	name := func(n int) string { return fmt.Sprintf("jobs.%d.%d", i, n%(wide+1)) }
 	var all strings.Builder
 	for n := range wide - 1 {

@@ -94,8 +94,12 @@ func guessKey(ctx context.Context, t *Target, i int) string {
 	}
 	defer c.Close()
 	c.say(t.upgrade(fmt.Sprintf("%020x", rand.Uint64()), ""))
-	if code, _, err := c.status(); err != nil || code != 101 {
-		return fmt.Sprintf("HTTP %d %s", code, c.ended(err))
+	code, _, err := c.status()
+	switch {
+	case err != nil:
+		return c.ended(err)
+	case code != 101:
+		return fmt.Sprintf("HTTP %d", code)
 	}
 	return c.end()
 }

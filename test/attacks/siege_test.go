@@ -36,6 +36,7 @@ const (
 )
 
 func (s siege) run(t *testing.T) {
+	t.Helper()
 	a, ok := attack.Named(s.attack)
 	if !ok {
 		t.Fatalf("there is no attack %q", s.attack)

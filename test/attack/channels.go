@@ -12,14 +12,7 @@ import (
 // channels are attacks by clients that speak the protocol, and may be members of a
 // private channel.
 var channels = []Attack{
-	{Name: "100,000 subscribes on one connection", strike: func(ctx context.Context, t *Target, i int) string {
-		const many = 100_000
-		var all strings.Builder
-		for n := range many {
-			all.WriteString(subscribe(fmt.Sprintf("jobs.%d.%d", i, n)))
-		}
-		return t.frames(ctx, i, all.String(), awaiting(many, holds(joined, refused)))
-	}},
+	{Name: "100,000 subscribes on one connection", strike: subscribeMuch},
 	{Name: "names that collide", strike: func(ctx context.Context, t *Target, i int) string {
 		names := Colliding()
 		var all strings.Builder
@@ -38,8 +31,8 @@ var channels = []Attack{
 		for n := range wide {
 			all.WriteString(subscribe(fmt.Sprintf("jobs.%d.%d", i, n)))
 		}
-		all.WriteString(strings.Repeat(frame(fin|opPing, ""), 20*batch))
-		return t.frames(ctx, i, all.String(), awaiting(20*batch, isPong))
+		all.WriteString(strings.Repeat(frame(fin|opPing, ""), 50*batch))
+		return t.frames(ctx, i, all.String(), awaiting(50*batch, isPong))
 	}},
 	{Name: "forged signatures of channels", strike: func(ctx context.Context, t *Target, i int) string {
 		c, err := t.connect(ctx, i, "")
@@ -111,6 +104,25 @@ func joinAndLeave(ctx context.Context, t *Target, i int) string {
 	got := Answered
 	for n := 0; n < t.Stay && got == Answered; n++ {
 		got = c.flood(all, func() string { return c.await(many, holds(joined, refused)) })
+	}
+	return got
+}
+
+// subscribeMuch is in ever more channels.
+func subscribeMuch(ctx context.Context, t *Target, i int) string {
+	c, err := t.connect(ctx, i, "")
+	if err != nil {
+		return unreached(ctx)
+	}
+	defer c.Close()
+	got := Answered
+	for n := 0; n < 100_000 && got == Answered; {
+		var some strings.Builder
+		for range batch {
+			some.WriteString(subscribe(fmt.Sprintf("jobs.%d.%d", i, n)))
+			n++
+		}
+		got = c.flood(some.String(), func() string { return c.await(batch, holds(joined, refused)) })
 	}
 	return got
 }

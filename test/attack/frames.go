@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// batch is how many frames go out before their answers are counted.
-const batch = 5000
+// batch is how many frames go out before their answers are counted: of more, the
+// answers would not fit into app.max_outbox if this machine is slow to read them.
+const batch = 2000
 
 // frames are attacks by clients that speak WebSocket, and little else.
 var frames = []Attack{
@@ -43,7 +44,7 @@ var frames = []Attack{
 		return t.frames(ctx, i, strings.Repeat(text("x"), batch), awaiting(batch, holds(failed)))
 	}},
 	{Name: "pings", strike: func(ctx context.Context, t *Target, i int) string {
-		return t.frames(ctx, i, strings.Repeat(frame(fin|opPing, ""), 20*batch), awaiting(20*batch, isPong))
+		return t.frames(ctx, i, strings.Repeat(frame(fin|opPing, ""), 50*batch), awaiting(50*batch, isPong))
 	}},
 	{Name: "pings whose answers are not read", strike: func(ctx context.Context, t *Target, i int) string {
 		c, err := t.connect(ctx, i, "")

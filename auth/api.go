@@ -32,6 +32,9 @@ type APIConfig struct {
 	// wait, since pusher-js does not repeat what was refused, up to MaxWait.
 	MaxConcurrent int
 	MaxWait       time.Duration
+	// Cache is how long a yes counts for other connections with the same
+	// headers; 0: not at all.
+	Cache time.Duration
 }
 
 // API asks the application who may join a channel, and who a client's user is.
@@ -44,6 +47,9 @@ type API struct {
 	slots     chan struct{} // holds a token per call under way
 	waiting   atomic.Int64  // for a slot
 	warnings  warnings
+	cache     *cache          // nil: none
+	ctx       context.Context // of calls that several wait for
+	cancel    context.CancelFunc
 }
 
 // Request is a client's wish to join a channel.
@@ -90,13 +96,18 @@ func NewAPI(cfg APIConfig, reg prometheus.Registerer, log *slog.Logger) (*API, e
 			return nil, err
 		}
 	}
-	return &API{
+	a := &API{
 		cfg:       cfg,
 		transport: newTransport(cfg),
 		log:       log,
 		metrics:   newMetrics(reg),
 		slots:     make(chan struct{}, cfg.MaxConcurrent),
-	}, nil
+	}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	if cfg.Cache > 0 {
+		a.cache = newCache(cfg.Cache)
+	}
+	return a, nil
 }
 
 // checkEndpoint never quotes the URL, which could hold a password.
@@ -111,14 +122,33 @@ func checkEndpoint(text string, k *kind) error {
 	return nil
 }
 
-// Close drops the idle connections to the API. Calls under way end by their
-// own context.
-func (a *API) Close() { a.transport.CloseIdleConnections() }
+// Close drops the idle connections to the API, and calls that several wait for.
+// Others end by their own context.
+func (a *API) Close() {
+	a.cancel()
+	a.transport.CloseIdleConnections()
+}
 
-// Authorize asks whether the client may join the channel and returns the
-// signed yes. It waits for a free slot and for the API; ctx ends both. The
-// error is a *[Refusal].
+// Authorize asks whether the client may join the channel, unless the answer is
+// kept, and returns the signed yes. It waits for a free slot and for the API; ctx
+// ends both. The error is a *[Refusal].
 func (a *API) Authorize(ctx context.Context, app Credentials, req Request) (Grant, error) {
+	if a.cache == nil || req.question().check(a.cfg.Headers) != nil { // the latter is refused
+		return a.authorize(ctx, app, req)
+	}
+	return a.authorizeCached(ctx, app, req)
+}
+
+// AuthorizeAgain asks as Authorize does, also where the answer is kept.
+func (a *API) AuthorizeAgain(ctx context.Context, app Credentials, req Request) (Grant, error) {
+	grant, err := a.authorize(ctx, app, req)
+	if a.cache != nil && IsNo(err) {
+		a.cache.drop(a.keyOf(app, req))
+	}
+	return grant, err
+}
+
+func (a *API) authorize(ctx context.Context, app Credentials, req Request) (Grant, error) {
 	var grant Grant
 	err := a.ask(ctx, req.question(), func(body []byte) (refusal *Refusal) {
 		grant, refusal = req.grant(app, body)

@@ -36,7 +36,15 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	waiting  prometheus.Gauge
+	cache    *prometheus.CounterVec
 }
+
+// What became of a question where yeses are kept.
+const (
+	cacheHit    = "hit"    // a yes was kept
+	cacheJoined = "joined" // another client's call gave the answer
+	cacheAsked  = "asked"  // the API was asked
+)
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	factory := promauto.With(reg)
@@ -57,6 +65,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "broadcastd_auth_requests_waiting",
 			Help: "Requests for authorisation that wait for a free slot.",
 		}),
+		cache: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "broadcastd_auth_cache_total",
+			Help: "Questions about channels while auth.cache is set: answered by a yes that was kept (hit), by a call that was under way (joined), or by a call (asked).",
+		}, []string{"result"}),
+	}
+	for _, result := range []string{cacheHit, cacheJoined, cacheAsked} {
+		m.cache.WithLabelValues(result)
 	}
 	for _, k := range []*kind{askChannel, askUser} {
 		for _, result := range callResults {

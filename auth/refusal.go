@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 )
@@ -17,6 +18,13 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string { return r.Message }
+
+// IsNo tells an error of [API]'s methods by which the API itself said no, from
+// those that leave open what it would have said.
+func IsNo(err error) bool {
+	r, ok := errors.AsType[*Refusal](err)
+	return ok && (r.Reason == ReasonUnauthorized || r.Reason == ReasonForbidden)
+}
 
 // Reasons that signatures are refused for, all with status 401.
 const (

@@ -22,7 +22,7 @@ type bench struct {
 	subscribers int           // of a fan-out
 	slow        int           // how many of them stop reading
 	slowSize    int           // of the events then, in bytes
-	connections int           // of connect, memory, single and direct
+	connections int           // of connect, memory, single, direct and stampede
 	most        int           // of memory's last part
 	rate        int           // events a second of single
 	firstRate   int           // publishes a second that saturate begins with

@@ -57,6 +57,7 @@ type way struct {
 	addr    string
 	bare    bool // frames come without a handshake: from the floor
 	deflate bool // permessage-deflate is asked for, and must be agreed
+	asks    bool // a token comes with the handshake, and no signature afterwards
 }
 
 // advance handles what the poller reports.
@@ -75,13 +76,16 @@ func (c *client) advance() error {
 		return nil
 	}
 	c.stage = upgrading
-	extensions := ""
+	extra := ""
 	if c.way.deflate {
-		extensions = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+		extra = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+	}
+	if c.way.asks {
+		extra += fmt.Sprintf("Authorization: Bearer token-%p\r\n", c) // each its own
 	}
 	return c.sock.write(fmt.Appendf(nil, "GET /app/%s?protocol=7&client=bench&version=1 HTTP/1.1\r\nHost: %s\r\n"+
 		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n%s"+
-		"Sec-WebSocket-Key: dGhlIGxvYWQgY2xpZW50IQ==\r\n\r\n", benchApp.Key, c.way.addr, extensions))
+		"Sec-WebSocket-Key: dGhlIGxvYWQgY2xpZW50IQ==\r\n\r\n", benchApp.Key, c.way.addr, extra))
 }
 
 // receive reads once and handles all that is whole by then.

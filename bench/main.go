@@ -33,6 +33,7 @@ var scenarios = []scenario{
 	{"saturate", "most deliveries a second, beside a bare write loop", measureSaturation},
 	{"single", "events for one subscriber each, through Redis and HTTP", measureSingle},
 	{"direct", "messages to one user beside broadcasts to everybody", measureDirect},
+	{"stampede", "clients that come at once, about whom a slow API is asked", measureStampede},
 	{"slow", "clients that stop reading, and the others", measureSlow},
 	{"attacks", "healthy clients while others attack", measureAttacks},
 	{"deflate", "events with and without compression", measureDeflate},

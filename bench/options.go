@@ -44,7 +44,7 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	whole(&o.subscribers, "subscribers", "of a fan-out")
 	whole(&o.slow, "slow", "how many of them stop reading, in slow")
 	whole(&o.slowSize, "slow-size", "bytes of an event, in slow")
-	whole(&o.connections, "connections", "clients of connect, memory, single and direct")
+	whole(&o.connections, "connections", "clients of connect, memory, single, direct and stampede")
 	whole(&o.most, "most", "clients of the last part of memory")
 	whole(&o.rate, "rate", "events a second of single, and of memory's last part")
 	whole(&o.firstRate, "first-rate", "publishes a second that saturate begins with")

@@ -71,7 +71,7 @@ func (c *client) join() error {
 			d["channel_data"] = fmt.Sprintf(`{"user_id":"%s","user_info":{"name":"%s"}}`, c.id, memberName)
 			signed += ":" + d["channel_data"]
 			fallthrough
-		case strings.HasPrefix(channel, "private-"):
+		case strings.HasPrefix(channel, "private-") && !c.way.asks:
 			d["auth"] = benchApp.Key + ":" + benchApp.sign(signed)
 		}
 		b = appendFrame(b, opText, masked, message("pusher:subscribe", d))

@@ -12,9 +12,8 @@ import (
 // subscribed, for a time and within a bound on memory. What was published
 // longest ago goes first.
 type cache struct {
-	max int // bytes, counted as name and frame
-
 	mu     sync.Mutex // guards the following
+	max    int        // bytes, counted as name and frame
 	byName map[string]*list.Element
 	order  list.List // of *cached, the latest in front
 	size   int
@@ -53,9 +52,22 @@ func (c *cache) put(e *protocol.Event, f protocol.Frame, now, until time.Time) {
 	}
 	c.byName[e.Channel] = c.order.PushFront(entry)
 	c.size += entry.size()
+	c.trim(now)
+}
+
+// trim drops what there is no room or no time left for. It needs c.mu.
+func (c *cache) trim(now time.Time) {
 	for el := c.order.Back(); el != nil && (c.size > c.max || now.After(el.Value.(*cached).until)); el = c.order.Back() {
 		c.drop(el)
 	}
+}
+
+// bound changes how much is kept.
+func (c *cache) bound(max int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.max = max
+	c.trim(time.Now())
 }
 
 // get returns the channel's last event and how long it will be kept, or nil.

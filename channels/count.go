@@ -19,7 +19,7 @@ const (
 // counted tells that a channel's number of subscribers has changed. It needs
 // the lock of ch's shard.
 func (h *Hub) counted(ch *channel) {
-	if !h.opts.SubscriptionCount || ch.roster != nil || protocol.KindOf(ch.name) == protocol.User {
+	if !h.opts.Load().SubscriptionCount || ch.roster != nil || protocol.KindOf(ch.name) == protocol.User {
 		return
 	}
 	if ch.subscribers <= largeChannel {
@@ -30,7 +30,7 @@ func (h *Hub) counted(ch *channel) {
 		return
 	}
 	ch.countDue = true
-	time.AfterFunc(h.opts.CountInterval, func() {
+	time.AfterFunc(h.opts.Load().CountInterval, func() {
 		sh := h.shard(ch.name)
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
@@ -44,7 +44,7 @@ func (h *Hub) counted(ch *channel) {
 // tellCount needs the lock of ch's shard.
 func (h *Hub) tellCount(ch *channel) {
 	h.tell(ch, SubscriptionCount(ch.name, ch.subscribers))
-	h.opts.Observer.SubscriptionCount(ch.name, ch.subscribers)
+	h.opts.Load().Observer.SubscriptionCount(ch.name, ch.subscribers)
 }
 
 // SubscriptionCount is pusher_internal:subscription_count.

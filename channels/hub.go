@@ -56,7 +56,7 @@ const shardCount = 64
 // Hub holds one app's channels. Its methods may be called from anywhere.
 type Hub struct {
 	fanout Fanout
-	opts   Options
+	opts   atomic.Pointer[Options]
 	cache  *cache
 	seed   maphash.Seed
 	topics *atomic.Uint64
@@ -85,20 +85,33 @@ type channel struct {
 // NewHub makes a hub without channels. topics numbers channels and is shared
 // by all hubs that use the same fanout.
 func NewHub(fanout Fanout, topics *atomic.Uint64, o Options) *Hub {
+	h := &Hub{
+		fanout: fanout, cache: newCache(o.CacheBytes),
+		seed: maphash.MakeSeed(), topics: topics,
+	}
+	h.opts.Store(o.filled())
+	for i := range h.shards {
+		h.shards[i].channels = make(map[string]*channel)
+	}
+	return h
+}
+
+func (o Options) filled() *Options {
 	if o.Observer == nil {
 		o.Observer = Nobody
 	}
 	if o.CountInterval == 0 {
 		o.CountInterval = countInterval
 	}
-	h := &Hub{
-		fanout: fanout, opts: o, cache: newCache(o.CacheBytes),
-		seed: maphash.MakeSeed(), topics: topics,
-	}
-	for i := range h.shards {
-		h.shards[i].channels = make(map[string]*channel)
-	}
-	return h
+	return &o
+}
+
+// Configure gives the hub other options, but for the observer, which stays. They
+// count for what happens from now on: nobody has to leave.
+func (h *Hub) Configure(o Options) {
+	o.Observer = h.opts.Load().Observer
+	h.opts.Store(o.filled())
+	h.cache.bound(o.CacheBytes)
 }
 
 // Stats are the hub's present sizes.
@@ -119,7 +132,7 @@ func (h *Hub) Subscribe(s Subscriber, name string, member *protocol.Member) erro
 	defer sh.mu.Unlock()
 
 	ch := sh.channels[name]
-	if ch != nil && ch.roster != nil && h.opts.MaxMembers > 0 && ch.roster.full(h.opts.MaxMembers, member) {
+	if max := h.opts.Load().MaxMembers; ch != nil && ch.roster != nil && max > 0 && ch.roster.full(max, member) {
 		return ErrFull
 	}
 	if ch == nil {
@@ -127,13 +140,13 @@ func (h *Hub) Subscribe(s Subscriber, name string, member *protocol.Member) erro
 		if protocol.KindOf(name).IsPresence() {
 			ch.roster = NewRoster()
 		}
-		h.opts.Observer.Occupied(name)
+		h.opts.Load().Observer.Occupied(name)
 	}
 	var presence []byte
 	if ch.roster != nil {
 		if ch.roster.Add(member) {
 			h.tell(ch, MemberAdded(name, member))
-			h.opts.Observer.MemberAdded(name, member.UserID)
+			h.opts.Load().Observer.MemberAdded(name, member.UserID)
 		}
 		presence = ch.roster.Encode()
 	}
@@ -189,7 +202,7 @@ func (h *Hub) replay(s Subscriber, name string) {
 		return
 	}
 	s.Send(protocol.CacheMiss(name))
-	h.opts.Observer.CacheMissed(name)
+	h.opts.Load().Observer.CacheMissed(name)
 }
 
 // Resubscribe answers again a subscriber that is in the channel already.
@@ -230,10 +243,10 @@ func (h *Hub) Unsubscribe(s Subscriber, name string, member *protocol.Member) {
 	h.exit(sh, ch, s)
 	if ch.roster != nil && ch.roster.Remove(member.UserID) {
 		h.tell(ch, MemberRemoved(name, member.UserID))
-		h.opts.Observer.MemberRemoved(name, member.UserID)
+		h.opts.Load().Observer.MemberRemoved(name, member.UserID)
 	}
 	if ch.subscribers == 0 {
-		h.opts.Observer.Vacated(name)
+		h.opts.Load().Observer.Vacated(name)
 		return
 	}
 	h.counted(ch)
@@ -314,7 +327,7 @@ func (h *Hub) Publish(e *protocol.Event, received time.Time) int {
 	defer sh.mu.Unlock()
 	if cacheable {
 		now := time.Now()
-		h.cache.put(e, frame.Frame, now, now.Add(h.opts.CacheTTL))
+		h.cache.put(e, frame.Frame, now, now.Add(h.opts.Load().CacheTTL))
 	}
 	if ch = sh.channels[e.Channel]; ch == nil {
 		return 0

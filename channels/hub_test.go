@@ -269,3 +269,35 @@ func TestCompressedOnceForThoseWhoWant(t *testing.T) {
 		t.Error("an event was compressed for nobody")
 	}
 }
+
+// TestConfigure: what is changed counts from then on, and takes nobody away.
+func TestConfigure(t *testing.T) {
+	hub, sub := newTestHub()
+	const room = "presence-room"
+	enter := func(user string) error { return hub.Subscribe(sub(0), room, &protocol.Member{UserID: user}) }
+	subscribe(t, hub, sub(0), room, &protocol.Member{UserID: "1"})
+	subscribe(t, hub, sub(0), room, &protocol.Member{UserID: "2"})
+	for _, channel := range []string{"cache-a", "cache-b"} {
+		hub.Publish(cachedEvent(channel, `"1"`), time.Time{})
+	}
+	one := hub.cache.size / 2
+	hub.Configure(Options{MaxMembers: 1, SubscriptionCount: true, CacheTTL: time.Minute, CacheBytes: one})
+	if err := enter("3"); err == nil {
+		t.Error("a third member came into a room of one")
+	}
+	if n := len(hub.Users(room)); n != 2 {
+		t.Errorf("%d members are left of two", n)
+	}
+	if hub.Info("cache-a").Cached != nil || hub.Info("cache-b").Cached == nil {
+		t.Error("of the cache not the latest event alone is left")
+	}
+	s := sub(0)
+	subscribe(t, hub, s, "news", nil)
+	if seen := s.take(); len(seen) != 2 || seen[1] != string(SubscriptionCount("news", 1).Payload()) {
+		t.Errorf("saw %q, want a count", seen)
+	}
+	hub.Configure(Options{})
+	if err := enter("3"); err != nil {
+		t.Errorf("without a limit: %v", err)
+	}
+}

@@ -87,5 +87,5 @@ func (h *Hub) LastEvent(name string) (e protocol.Event, left time.Duration, ok b
 // time, unless a later one is kept. It delivers nothing.
 func (h *Hub) Restore(e *protocol.Event, left time.Duration) {
 	now := time.Now()
-	h.cache.put(e, e.Frame(), now, now.Add(min(left, h.opts.CacheTTL)))
+	h.cache.put(e, e.Frame(), now, now.Add(min(left, h.opts.Load().CacheTTL)))
 }

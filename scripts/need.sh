@@ -8,6 +8,8 @@ PATH=$PATH:/usr/sbin # where nginx is
 present() {
 	case $1 in
 	php-cli) command -v php ;;
+	prometheus) command -v promtool ;;
+	systemd) command -v systemd-analyze ;;
 	php-redis) php -r 'exit(extension_loaded("redis") ? 0 : 1);' ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1

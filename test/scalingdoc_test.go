@@ -1,37 +1,16 @@
 package test
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestScalingDocNamesTests(t *testing.T) { checkNames(t, "docs/scaling.md", 20) }
-
-// TestScalingDocHasTheMetrics demands a row for each metric of a cluster, and no
-// other.
-func TestScalingDocHasTheMetrics(t *testing.T) {
-	_, rows, _ := strings.Cut(read(t, "docs", "scaling.md"), "\n### Metrics\n")
-	rows, _, _ = strings.Cut(rows, "\n### ")
-	name := regexp.MustCompile(`broadcastd_(?:cluster|log)_\w+`)
-	code := read(t, "redisbridge", "cluster", "metrics.go")
-	exported := name.FindAllString(code, -1)
-	if len(exported) == 0 {
-		t.Error("redisbridge/cluster/metrics.go has no metrics")
-	}
-	for _, metric := range exported {
-		if !strings.Contains(rows, "\n| `"+metric) {
-			t.Errorf("docs/scaling.md has no row for %s", metric)
-		}
-	}
-	for _, metric := range name.FindAllString(rows, -1) {
-		if !strings.Contains(code, metric) {
-			t.Errorf("docs/scaling.md names %s, which there is not", metric)
-		}
-	}
-}
 
 // TestScalingDocHasTheKeys demands a row for each key in Redis.
 func TestScalingDocHasTheKeys(t *testing.T) {
@@ -62,11 +41,45 @@ func TestScalingDocTellsTheRefusals(t *testing.T) {
 	}
 }
 
-// TestLinksOfScalingDoc demands that the files that it links are there.
-func TestLinksOfScalingDoc(t *testing.T) {
-	for _, link := range regexp.MustCompile(`\]\(([^)#]+)`).FindAllStringSubmatch(read(t, "docs", "scaling.md"), -1) {
-		if _, err := os.Stat(filepath.Join("..", "docs", filepath.FromSlash(link[1]))); err != nil {
-			t.Error(err)
+func TestLinksOfScalingDoc(t *testing.T) { checkLinks(t, "scaling.md") }
+
+// checkLinks demands that the files that a document links are there, and in them the
+// headings.
+func checkLinks(t *testing.T, doc string) {
+	t.Helper()
+	links := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)]+))?\)`).FindAllStringSubmatch(strings.ReplaceAll(read(t, "docs", doc), "\n", " "), -1)
+	if len(links) == 0 {
+		t.Errorf("docs/%s has no links", doc)
+	}
+	for _, link := range links {
+		file, heading := link[1], link[2]
+		if strings.Contains(file, "://") {
+			continue
+		}
+		path := filepath.Join("..", "docs", filepath.FromSlash(cmp.Or(file, doc)))
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("docs/%s: %v", doc, err)
+			continue
+		}
+		if heading == "" {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(anchors(string(text)), heading) {
+			t.Errorf("docs/%s: %s has no heading #%s", doc, path, heading)
 		}
 	}
+}
+
+// anchors are those that GitHub gives headings: lower case, without punctuation,
+// and with - for spaces.
+func anchors(text string) (all []string) {
+	drop := regexp.MustCompile(`[^\w\- ]`)
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		all = append(all, strings.ReplaceAll(drop.ReplaceAllString(strings.ToLower(heading[1]), ""), " ", "-"))
+	}
+	return all
 }

@@ -33,6 +33,15 @@ func devRedis(ctx context.Context, cfg *config.Config, out io.Writer) (stop func
 	return func() {}, nil
 }
 
+// withRedis has a configuration that is read again name the Redis that was found.
+func withRedis(load func() (config.Config, error), url string) func() (config.Config, error) {
+	return func() (config.Config, error) {
+		cfg, err := load()
+		cfg.Redis.URL = url
+		return cfg, err
+	}
+}
+
 // printDevHelp says what to paste where.
 func printDevHelp(out io.Writer, cfg config.Config, addr net.Addr) {
 	app := cfg.AllApps()[0]

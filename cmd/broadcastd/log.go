@@ -10,7 +10,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"broadcastd/internal/config"
 	"broadcastd/internal/logqueue"
 	"broadcastd/internal/server"
 )
@@ -18,9 +17,10 @@ import (
 // logTime bounds the wait at the end for what takes the log.
 const logTime = time.Second
 
-// newLog makes the log. The caller closes out. Go ends a process that writes to a
-// stderr whose reader is gone, unless SIGPIPE is ignored.
-func newLog(cfg config.Config, stderr io.Writer) (out *logqueue.Writer, log *slog.Logger) {
+// newLog has on make the log that goes to stderr by way of out, which the caller closes.
+// Go ends a process that writes to a stderr whose reader is gone, unless SIGPIPE is
+// ignored.
+func newLog(stderr io.Writer, on func(io.Writer) *slog.Logger) (out *logqueue.Writer, log *slog.Logger) {
 	signal.Ignore(syscall.SIGPIPE)
 	out = logqueue.New(stderr, func(lines int64, err error) {
 		attrs := []any{"lines", lines}
@@ -29,7 +29,8 @@ func newLog(cfg config.Config, stderr io.Writer) (out *logqueue.Writer, log *slo
 		}
 		log.Warn("log lines were lost: stderr took no more, see what reads it or the disk that it is on", attrs...)
 	})
-	return out, newLogger(cfg.Log, cfg.Debug, out)
+	log = on(out)
+	return out, log
 }
 
 // watchLog shows lost lines where the log can't.
@@ -43,17 +44,4 @@ func watchLog(out *logqueue.Writer, srv *server.Server, reg prometheus.Registere
 		}
 		return nil
 	}})
-}
-
-func newLogger(c config.Log, debug bool, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Level)) // validated with the configuration
-	if debug {
-		level = min(level, slog.LevelInfo) // at which messages are printed
-	}
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }

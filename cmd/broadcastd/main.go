@@ -15,8 +15,8 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
 
-// run is the whole process but for its exit. Signals become a context here and
-// nowhere else.
+// run is the whole process but for its exit. Signals become a context here, or a
+// channel in hangups, and nowhere else.
 func run(args, env []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -32,4 +32,12 @@ func run(args, env []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// hangups gives SIGHUP, which would end a process that doesn't ask for it, until
+// stop.
+func hangups() (signals <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
 }

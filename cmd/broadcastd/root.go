@@ -19,7 +19,8 @@ In a Laravel project:                     broadcastd start --env-file=.env`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newStart(env), newCheck(env), newHealth(env), newNodes(env), newVersion())
+	root.AddCommand(newStart(env), newCheck(env), newReload(env), newHealth(env), newNodes(env), newVersion())
+	addDocs(root)
 	return root
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,7 +27,8 @@ func newStart(env []string) *cobra.Command {
 
 The configuration is made of defaults, overridden by config.yaml, by the
 environment (BROADCASTD_*, and Reverb's REVERB_* and REDIS_*), and by flags.
-"broadcastd check" prints what comes out, and where each value is from.`,
+"broadcastd check" prints what comes out, and where each value is from. SIGHUP and
+"broadcastd reload" have it read again.`,
 		Example: `  broadcastd start --dev
   broadcastd start --env-file=/var/www/app/.env
   broadcastd start --config=/etc/broadcastd/config.yaml --port=8080`,
@@ -36,7 +38,11 @@ environment (BROADCASTD_*, and Reverb's REVERB_* and REDIS_*), and by flags.
 			if err != nil {
 				return err
 			}
-			return start(cmd.Context(), loaded.Config, s.dev, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			again := func() (config.Config, error) {
+				loaded, err := s.load(cmd)
+				return loaded.Config, err
+			}
+			return start(cmd.Context(), loaded.Config, again, s.dev, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	s.addFlags(cmd)
@@ -44,16 +50,25 @@ environment (BROADCASTD_*, and Reverb's REVERB_* and REDIS_*), and by flags.
 }
 
 // start runs the daemon until ctx ends. Its parts are made in order of
-// dependency and end in reverse.
-func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.Writer) error {
-	out, log := newLog(cfg, stderr)
+// dependency and end in reverse. load reads the configuration again.
+func start(ctx context.Context, cfg config.Config, load func() (config.Config, error), dev bool, stdout, stderr io.Writer) error {
+	hup, ignore := hangups()
+	defer ignore()
+	level := new(slog.LevelVar)
+	level.Set(cfg.LogLevel())
+	out, log := newLog(stderr, func(w io.Writer) *slog.Logger { return newLogger(cfg.Log.Format, level, w) })
 	defer out.Close(logTime)
+	public, admin, err := inherit()
+	if err != nil {
+		return err
+	}
 	if dev {
 		stop, err := devRedis(ctx, &cfg, stdout)
 		if err != nil {
 			return err
 		}
 		defer stop()
+		load = withRedis(load, cfg.Redis.URL)
 	}
 
 	limitMemory(log)
@@ -62,7 +77,10 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
-	srv, err := server.New(server.Options{Config: cfg, Log: log, Registry: registry, Version: versionText(), Cluster: clu.join()})
+	srv, err := server.New(server.Options{
+		Config: cfg, Load: load, Log: log, LogLevel: level, Registry: registry, Version: versionText(),
+		Public: public, Admin: admin, Cluster: clu.join(),
+	})
 	if err != nil {
 		return err
 	}
@@ -97,10 +115,28 @@ func start(ctx context.Context, cfg config.Config, dev bool, stdout, stderr io.W
 	if dev {
 		printDevHelp(stdout, cfg, srv.Addr())
 	}
+	boss := supervisor{log}
+	boss.ready()
+	var watched sync.WaitGroup
+	defer watched.Wait()
+	watching, enough := context.WithCancel(context.WithoutCancel(ctx))
+	defer enough()
+	watched.Go(func() { boss.watchdog(watching) })
 
-	<-ctx.Done()
-	log.Info("shutting down", "within", cfg.ShutdownTimeout)
-	bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+	for running := true; running; {
+		select {
+		case <-hup:
+			boss.reloading()
+			_, _ = srv.Reload() // it has logged what came of it
+			boss.ready()
+		case <-ctx.Done():
+			running = false
+		}
+	}
+	boss.stopping()
+	within := srv.ShutdownTimeout()
+	log.Info("shutting down", "within", within)
+	bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer stop()
 	began := time.Now()
 	err = srv.Drain(bounded)
@@ -126,17 +162,13 @@ func newBridge(ctx context.Context, cfg config.Config, srv *server.Server, reg p
 		}
 		return nil, nil
 	}
-	sizes := make(map[string]int)
-	for _, a := range cfg.AllApps() {
-		sizes[a.ID] = a.MaxEventSize
-	}
 	bridge, err := redisbridge.New(redisbridge.Options{
 		URL:     cfg.Redis.URL,
 		Sources: redisSources(cfg),
 		Publish: func(app string, e protocol.Event) error {
 			return srv.Publish(server.SourceRedis, app, e)
 		},
-		MaxEventSize: func(app string) int { return sizes[app] },
+		MaxEventSize: srv.MaxEventSize,
 		Log:          log.With("component", "redis"),
 		Registerer:   reg,
 	})
@@ -176,4 +208,12 @@ func redisSources(cfg config.Config) []redisbridge.Source {
 		sources = append(sources, redisbridge.Source{Prefix: s.Prefix, App: s.App})
 	}
 	return sources
+}
+
+func newLogger(format string, level slog.Leveler, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
 }

@@ -78,7 +78,7 @@ func TestShippedFileHasACommentForEverySetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Neighbours share a comment: these have theirs at the key before.
-	shared := []string{"key", "secret", "decay_seconds", "log", "admin", "redis", "scaling", "auth", "enabled"}
+	shared := []string{"key", "secret", "decay_seconds", "tls", "log", "admin", "redis", "scaling", "auth", "enabled"}
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
 		for i := 0; i+1 < len(n.Content); i += 2 {

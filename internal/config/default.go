@@ -18,6 +18,7 @@ func Default() Config {
 	return Config{
 		Host:              "0.0.0.0",
 		Port:              8080,
+		HandshakeTimeout:  10 * time.Second,
 		MaxRequestSize:    1 << 20,
 		Gather:            20 * time.Millisecond,
 		ShutdownCloseCode: 4200,

@@ -8,8 +8,9 @@ import (
 
 func TestEnvironmentSetsEverySetting(t *testing.T) {
 	values := map[string]string{
-		"host": "127.0.0.1", "port": "9", "path": "/ws", "max_request_size": "9", "gather": "9ms", "shutdown_timeout": "9", "shutdown_delay": "1s", "shutdown_spread": "2s", "debug": "true",
-		"log.level": "warn", "log.format": "json", "admin.listen": "127.0.0.1:9",
+		"host": "127.0.0.1", "port": "9", "path": "/ws", "max_request_size": "9", "max_connections": "9", "max_connections_per_address": "9", "trusted_proxies": "10.0.0.0/8,::1", "proxy_protocol": "true", "handshake_timeout": "9", "gather": "9ms", "shutdown_timeout": "9", "shutdown_delay": "1s", "shutdown_spread": "2s", "debug": "true",
+		"reuse_port": "true", "tls.cert": "cert.pem", "tls.key": "key.pem",
+		"log.level": "warn", "log.format": "json", "admin.listen": "127.0.0.1:9", "admin.token": "0123456789abcdef", "admin.pprof": "true",
 		"redis.url": "redis://127.0.0.1:9", "redis.prefix": "a-, b-", "redis.required": "1",
 		"redis.source":    "both",
 		"scaling.enabled": "true", "scaling.redis": "redis://127.0.0.1:9/9", "scaling.prefix": "", "scaling.partitions": "9", "scaling.lease": "9",
@@ -24,11 +25,13 @@ func TestEnvironmentSetsEverySetting(t *testing.T) {
 		"auth.timeout":        "9s",
 		"auth.max_concurrent": "9",
 		"auth.max_wait":       "9m",
+		"auth.revalidate":     "9m",
+		"auth.cache":          "9s",
 		"app.id":              "1", "app.key": "key", "app.secret": secret,
 		"app.allowed_origins": "*.example.com", "app.ping_interval": "9", "app.activity_timeout": "9", "app.pong_timeout": "9",
 		"app.max_connections": "9", "app.max_message_size": "9B", "app.max_event_size": "9KB", "app.max_outbox": "9MB", "app.max_subscriptions": "9",
 		"app.accept_client_events_from": "none", "app.max_client_events_per_second": "9",
-		"app.max_presence_members": "9", "app.max_user_info": "9", "app.cache_ttl": "9", "app.cache_size": "9",
+		"app.max_events_per_second": "9", "app.max_presence_members": "9", "app.max_user_info": "9", "app.cache_ttl": "9", "app.cache_size": "9",
 		"app.subscription_count":    "true",
 		"app.compression":           "true",
 		"app.webhooks":              `[{"url": "http://127.0.0.1:9/h", "headers": {"X-Token": "` + secret + `"}}]`,

@@ -9,9 +9,10 @@ import (
 // key is one setting: a field of Config, or of App for the entries of apps,
 // that is not a section.
 type key struct {
-	path  string // "redis.url"
-	kind  string // the kind tag
-	index []int  // where reflect finds the field
+	path   string // "redis.url"
+	kind   string // the kind tag
+	reload string // the reload tag
+	index  []int  // where reflect finds the field
 }
 
 var (
@@ -32,7 +33,7 @@ func keysOf(t reflect.Type, prefix string, index []int) []key {
 			keys = append(keys, keysOf(f.Type, path+".", at)...)
 			continue
 		}
-		keys = append(keys, key{path: path, kind: f.Tag.Get("kind"), index: at})
+		keys = append(keys, key{path: path, kind: f.Tag.Get("kind"), reload: f.Tag.Get("reload"), index: at})
 	}
 	return keys
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,9 +90,19 @@ func (v *validator) listeners(c *Config) {
 	if !isPort(c.Port) {
 		v.fail("port", "%d is not a port, 1 to 65535, or 0 for any free one", c.Port)
 	}
+	if c.ReusePort && runtime.GOOS != "linux" {
+		v.fail("reuse_port", "only Linux shares a port's connections out; set it to false")
+	}
 	if c.Path != "" {
 		v.path("path", c.Path)
 	}
+	switch {
+	case c.TLS.Cert != "" && c.TLS.Key == "":
+		v.fail("tls.key", "is missing; it is the file of the key to tls.cert")
+	case c.TLS.Cert == "" && c.TLS.Key != "":
+		v.fail("tls.cert", "is missing; it is the file of the certificate to tls.key")
+	}
+	v.connections(c)
 	v.atLeast("max_request_size", c.MaxRequestSize, 1)
 	if c.Gather < 0 || c.Gather > maxGather {
 		v.fail("gather", "%s is not between 0s (write each event at once) and %s", c.Gather, maxGather)
@@ -111,13 +122,51 @@ func (v *validator) listeners(c *Config) {
 	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
-	if c.Admin.Listen != "" {
-		_, port, err := net.SplitHostPort(c.Admin.Listen)
-		n, errPort := strconv.Atoi(port)
-		if err != nil || errPort != nil || !isPort(n) {
-			v.fail("admin.listen", "%s is not an address and a port such as 127.0.0.1:9601", quote(c.Admin.Listen))
+	v.admin(&c.Admin)
+}
+
+// minToken is too long for a token to be guessed.
+const minToken = 16
+
+func (v *validator) admin(a *Admin) {
+	host, port, err := net.SplitHostPort(a.Listen)
+	n, errPort := strconv.Atoi(port)
+	switch {
+	case a.Listen == "":
+	case err != nil || errPort != nil || !isPort(n):
+		v.fail("admin.listen", "%s is not an address and a port such as 127.0.0.1:9601", quote(a.Listen))
+	case a.Token == "" && !isLoopback(host):
+		v.fail("admin.listen", "%s can be reached from other machines; set admin.token, which they must send, or listen on 127.0.0.1", quote(a.Listen))
+	}
+	if a.Token != "" && (len(a.Token) < minToken || strings.ContainsFunc(a.Token, func(r rune) bool { return r <= ' ' || r > '~' })) {
+		v.fail("admin.token", "it must be %d characters or more, of ASCII, without spaces (openssl rand -hex 32 makes one)", minToken)
+	}
+}
+
+func (v *validator) connections(c *Config) {
+	v.atLeast("max_connections", c.MaxConnections, 0)
+	v.atLeast("max_connections_per_address", c.MaxConnectionsPerAddress, 0)
+	for _, text := range c.TrustedProxies {
+		if _, err := ParseNetwork(text); err != nil {
+			v.fail("trusted_proxies", "%w", err)
 		}
 	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		v.fail("proxy_protocol", "anybody could then claim any address; list in trusted_proxies who may send its header")
+	}
+	v.positive("handshake_timeout", c.HandshakeTimeout)
+}
+
+// ParseNetwork reads an address, or a network such as 10.0.0.0/8.
+func ParseNetwork(text string) (netip.Prefix, error) {
+	network, err := netip.ParsePrefix(text)
+	if addr, errAddr := netip.ParseAddr(text); errAddr == nil && addr.Zone() == "" {
+		network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	if err != nil || network.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("%s is neither an address nor a network such as 10.0.0.0/8 or fd00::/8", quote(text))
+	}
+	return network.Masked(), nil
 }
 
 func isPort(n int) bool { return n >= 0 && n <= 65535 }
@@ -213,6 +262,13 @@ func (v *validator) scaling(c *Config) {
 	}
 }
 
+// minRevalidate keeps a typo from flooding the API, maxAuthCache a cache from
+// becoming who decides.
+const (
+	minRevalidate = time.Second
+	maxAuthCache  = time.Minute
+)
+
 func (v *validator) auth(a *Auth) {
 	if a.Endpoint != "" && !isWebURL(a.Endpoint) {
 		v.fail("auth.endpoint", "expected an absolute URL such as https://api.example.com/broadcasting/auth")
@@ -233,6 +289,20 @@ func (v *validator) auth(a *Auth) {
 	v.positive("auth.timeout", a.Timeout)
 	v.atLeast("auth.max_concurrent", a.MaxConcurrent, 1)
 	v.positive("auth.max_wait", a.MaxWait)
+	switch {
+	case a.Revalidate == 0:
+	case a.Revalidate < minRevalidate:
+		v.fail("auth.revalidate", "%s is neither 0s (never) nor %s or more", displayDuration(a.Revalidate), minRevalidate)
+	case a.Endpoint == "":
+		v.fail("auth.revalidate", "there is no API to ask again; set auth.endpoint")
+	}
+	switch {
+	case a.Cache == 0:
+	case a.Cache < 0 || a.Cache > maxAuthCache:
+		v.fail("auth.cache", "%s is not between 0s (no cache) and %s, for which a right that was taken away could still be used", displayDuration(a.Cache), displayDuration(maxAuthCache))
+	case a.Endpoint == "":
+		v.fail("auth.cache", "there is no API whose answers could be kept; set auth.endpoint")
+	}
 }
 
 // isWebURL tells an absolute http or https URL.

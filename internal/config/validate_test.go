@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 const emptyPrefix = "an empty prefix hears every channel, so with several apps nothing tells whose an event is"
@@ -13,13 +14,25 @@ const notHookURL = "expected an absolute URL such as https://api.example.com/bro
 // invalidFiles are the files of testdata/invalid and their errors after
 // "file:"; those without a line are of no place in it.
 var invalidFiles = map[string][]string{
-	"gather": {"2: gather: 5s is not between 0s (write each event at once) and 1s"},
+	"connections": {
+		"2: max_connections: -1 is too small; it must be at least 0",
+		"3: max_connections_per_address: -1 is too small; it must be at least 0",
+		`4: trusted_proxies: "10.0.0.0/33" is neither an address nor a network such as 10.0.0.0/8 or fd00::/8`,
+		`4: trusted_proxies: "localhost" is neither an address nor a network such as 10.0.0.0/8 or fd00::/8`,
+		`4: trusted_proxies: "::ffff:10.0.0.1" is neither an address nor a network such as 10.0.0.0/8 or fd00::/8`,
+		`4: trusted_proxies: "fe80::1%eth0" is neither an address nor a network such as 10.0.0.0/8 or fd00::/8`,
+		"5: handshake_timeout: 0s is too short; it must be longer than 0",
+	},
+	"proxy-protocol": {"2: proxy_protocol: anybody could then claim any address; list in trusted_proxies who may send its header"},
+	"gather":         {"2: gather: 5s is not between 0s (write each event at once) and 1s"},
 	"shutdown-time": {
 		"2: shutdown_timeout: 5s is too short for shutdown_delay (2s), shutdown_spread (2s) and 2s for what is under way",
 	},
 	"shutdown-spread":       {"2: shutdown_spread: -1s is less than 0s (all clients are closed at the same time)"},
 	"shutdown-delay":        {"2: shutdown_delay: -1s is less than 0s (clients are sent away at once)"},
 	"shutdown-code":         {"2: shutdown_close_code: 4001 is neither 4200 (clients reconnect at once) nor 4100 (after a second)"},
+	"tls-cert":              {"tls.cert: is missing; it is the file of the certificate to tls.key"},
+	"tls-key":               {"tls.key: is missing; it is the file of the key to tls.cert"},
 	"auth-path-taken":       {`3: auth.path: "/apps/auth" begins with a route that the server has already`},
 	"no-app":                {"app: " + noApp},
 	"app-id-only":           {"app.key: is missing", "app.secret: is missing"},
@@ -86,10 +99,11 @@ var invalidFiles = map[string][]string{
 	},
 	"negative-limits": {
 		"5: app.max_client_events_per_second: -1 is too small; it must be at least 0",
-		"6: app.max_presence_members: -1 is too small; it must be at least 0",
-		"7: app.max_user_info: -1 is too small; it must be at least 0",
-		"8: app.cache_ttl: 0s is too short; it must be longer than 0",
-		"9: app.cache_size: -1024 is too small; it must be at least 0",
+		"6: app.max_events_per_second: -1 is too small; it must be at least 0",
+		"7: app.max_presence_members: -1 is too small; it must be at least 0",
+		"8: app.max_user_info: -1 is too small; it must be at least 0",
+		"9: app.cache_ttl: 0s is too short; it must be longer than 0",
+		"10: app.cache_size: -1024 is too small; it must be at least 0",
 	},
 	"user-auth": {
 		"3: auth.user_endpoint: expected an absolute URL such as https://api.example.com/broadcasting/user-auth",
@@ -107,6 +121,20 @@ var invalidFiles = map[string][]string{
 		`11: apps[0].webhooks[3].events: "channel_created" is none of channel_occupied, channel_vacated, member_added, member_removed, client_event, cache_miss, subscription_count`,
 	},
 	"webhooks-inherited": {"3: apps[0].webhooks[0].url: " + notHookURL},
+	"admin-open": {
+		`2: admin.listen: "0.0.0.0:9601" can be reached from other machines; set admin.token, which they must send, or listen on 127.0.0.1`,
+	},
+	"admin-token": {
+		"2: admin.token: it must be 16 characters or more, of ASCII, without spaces (openssl rand -hex 32 makes one)",
+	},
+	"auth-revalidate": {
+		"2: auth.revalidate: 500ms is neither 0s (never) nor 1s or more",
+		"2: auth.cache: 2m is not between 0s (no cache) and 1m, for which a right that was taken away could still be used",
+	},
+	"auth-no-api": {
+		"2: auth.revalidate: there is no API to ask again; set auth.endpoint",
+		"2: auth.cache: there is no API whose answers could be kept; set auth.endpoint",
+	},
 	"origins": {
 		`6: apps[0].allowed_origins: "https://shop.example.com" must be a host only, without scheme, port and path; write "shop.example.com"`,
 		`6: apps[0].allowed_origins: "localhost:3000" must be a host only, without scheme, port and path; write "localhost"`,
@@ -142,7 +170,12 @@ func TestValidValues(t *testing.T) {
 		"host name":      func(c *Config) { c.Host = "localhost" },
 		"IPv6":           func(c *Config) { c.Host = "::" },
 		"no admin":       func(c *Config) { c.Admin.Listen = "" },
-		"admin anywhere": func(c *Config) { c.Admin.Listen = ":0" },
+		"admin anywhere": func(c *Config) { c.Admin.Listen, c.Admin.Token = ":0", "0123456789abcdef" },
+		"admin by name":  func(c *Config) { c.Admin.Listen = "localhost:0" },
+		"admin by IPv6":  func(c *Config) { c.Admin.Listen = "[::1]:0" },
+		"API asked again": func(c *Config) {
+			c.Auth.Endpoint, c.Auth.Revalidate, c.Auth.Cache = "http://127.0.0.1/", time.Second, time.Minute
+		},
 		"Redis":          func(c *Config) { c.Redis.URL = "redis://127.0.0.1:6379/1" },
 		"Redis with TLS": func(c *Config) { c.Redis.URL = "rediss://user:p%2Fw@redis.example.com" },
 		"Redis socket":   func(c *Config) { c.Redis.URL = "unix:///run/redis.sock?db=1" },

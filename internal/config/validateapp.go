@@ -68,6 +68,7 @@ func (v *validator) app(path string, a *App) {
 	v.atLeast(path+".max_subscriptions", a.MaxSubscriptions, 0)
 	v.oneOf(path+".accept_client_events_from", a.AcceptClientEventsFrom, "members", "all", "none")
 	v.atLeast(path+".max_client_events_per_second", a.MaxClientEvents, 0)
+	v.atLeast(path+".max_events_per_second", a.MaxEvents, 0)
 	v.atLeast(path+".max_presence_members", a.MaxPresenceMembers, 0)
 	v.atLeast(path+".max_user_info", a.MaxUserInfo, 0)
 	v.positive(path+".cache_ttl", a.CacheTTL)

@@ -72,7 +72,7 @@ func TestNobodyWaitsForAReader(t *testing.T) {
 	t.Parallel()
 	o := &output{gate: make(chan struct{})}
 	told := make(chan int64, 1)
-	w := New(o, func(lines int64, err error) { told <- lines })
+	w := New(o, func(lines int64, _ error) { told <- lines })
 	const lines = 3000
 	line := []byte(strings.Repeat("x", 1023) + "\n")
 	for range lines {

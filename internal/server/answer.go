@@ -16,7 +16,7 @@ func (s *Server) counted(route string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.underWay.Add(1)
 		defer s.underWay.Add(-1)
-		if s.draining.Load() {
+		if s.listener.ended.Load() {
 			w.Header().Set("Connection", "close") // the next request goes elsewhere
 		}
 		rec := &statusRecorder{ResponseWriter: w, status: http.StatusOK}

@@ -29,6 +29,7 @@ type call struct {
 	params map[string]string // of the query, as they were signed
 	body   []byte
 	path   func(name string) string // values in the path, unescaped
+	header http.Header              // of the answer
 }
 
 // signed lets only requests through that are signed with the app's secret, and
@@ -58,21 +59,22 @@ func (s *Server) signed(h func(c call) (any, error)) http.HandlerFunc {
 
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (call, error) {
 	id := r.PathValue("app_id")
-	a := s.apps[id]
+	a := s.app(id)
 	if a == nil {
 		return call{}, &apiError{http.StatusNotFound, "app_not_found", fmt.Sprintf("no app has the id %.60q", id)}
 	}
+	limit := s.config().MaxRequestSize
 	var body []byte
 	params, err := auth.VerifyRequest(auth.SignedRequest{
 		Method: r.Method, Path: r.URL.EscapedPath(), Prefix: s.cfg.Path, RawQuery: r.URL.RawQuery,
 		Body: func() (_ []byte, err error) {
-			body, err = readBody(w, r, int64(s.cfg.MaxRequestSize))
+			body, err = readBody(w, r, int64(limit))
 			return body, err
 		},
 	}, a.credentials(), time.Now())
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return call{}, &apiError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf(
-			"the request's body is over %d bytes (key max_request_size)", s.cfg.MaxRequestSize)}
+			"the request's body is over %d bytes (key max_request_size)", limit)}
 	}
 	if no, ok := errors.AsType[*auth.Refusal](err); ok {
 		return call{}, &apiError{no.Status, no.Reason, no.Message}
@@ -80,7 +82,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (call, err
 	if err != nil {
 		return call{}, badRequest("the request's body could not be read")
 	}
-	return call{app: a, params: params, body: body, path: r.PathValue}, nil
+	return call{app: a, params: params, body: body, path: r.PathValue, header: w.Header()}, nil
 }
 
 // trusted is the length of a body, in bytes, up to which memory is taken for it

@@ -42,6 +42,9 @@ func (s *Server) postEvents(c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.spend(c, len(events)); err != nil {
+		return nil, err
+	}
 	if err := s.publishAll(c.app, events, received); err != nil {
 		return nil, err
 	}
@@ -86,6 +89,9 @@ func (s *Server) postBatch(c call) (any, error) {
 			return nil, &apiError{no.status, no.reason, fmt.Sprintf("batch[%d]: %s", i, no.text)}
 		}
 		all = append(all, events...)
+	}
+	if err := s.spend(c, len(all)); err != nil {
+		return nil, err
 	}
 	if err := s.publishAll(c.app, all, received); err != nil {
 		return nil, err
@@ -134,10 +140,10 @@ func (req *eventRequest) events(a *app) ([]protocol.Event, error) {
 	if len(req.Data) == 0 || req.Data[0] != '"' {
 		return nil, badRequest("data is not a string; encode the event's data as JSON text")
 	}
-	if len(req.Data) > a.MaxEventSize { // with its quotes and escapes
-		if n := len(dataText(req.Data)); n > a.MaxEventSize {
+	if limit := a.settings().MaxEventSize; len(req.Data) > limit { // with its quotes and escapes
+		if n := len(dataText(req.Data)); n > limit {
 			return nil, &apiError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf(
-				"data is %d bytes, the limit is %d (key app.max_event_size)", n, a.MaxEventSize)}
+				"data is %d bytes, the limit is %d (key app.max_event_size)", n, limit)}
 		}
 	}
 	var except protocol.SocketID

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"golang.org/x/time/rate"
+
 	"broadcastd/auth"
 	"broadcastd/channels"
 	"broadcastd/internal/config"
@@ -22,48 +24,72 @@ const (
 
 // app is one application: its settings and its channels.
 type app struct {
-	config.App
+	id          string
+	current     atomic.Pointer[settings]
 	hub         *channels.Hub
-	hooks       *webhook.Sender // nil: none
+	hooks       *webhook.Sender // nil: none, and none can come
 	sources     map[Source]sourceMetrics
 	users       *channels.Users
 	present     presentUsers
-	limits      *socket.Limits
+	events      *rate.Limiter    // of the HTTP API
 	cluster     channels.Cluster // nil: none
 	connections atomic.Int64
 	plain       atomic.Bool // told of readable events for encrypted channels
+	gone        atomic.Bool // removed by a reload
 }
 
-func newApp(c config.App, hooks *webhook.Sender, m *metrics) *app {
-	return &app{App: c, hooks: hooks, sources: m.ofSources(c.ID), users: channels.NewUsers(), limits: &socket.Limits{
+// settings are what a reload can change of an app. They are replaced as a whole.
+type settings struct {
+	config.App
+	limits *socket.Limits // of connections that begin
+}
+
+// settings are those that count now.
+func (a *app) settings() *settings { return a.current.Load() }
+
+// configure gives the app settings.
+func (a *app) configure(c config.App) {
+	setEventLimit(a.events, c.MaxEvents)
+	a.current.Store(&settings{c, &socket.Limits{
 		MaxMessageSize: c.MaxMessageSize,
 		MaxOutbox:      c.MaxOutbox,
 		Compression:    c.Compression,
 		PingInterval:   c.PingInterval,
 		PongTimeout:    c.PongTimeout,
-	}}
+		Group:          a,
+	}})
+}
+
+// hubOptions are what the app's settings say of its channels.
+func (a *app) hubOptions(observer channels.Observer) channels.Options {
+	c := a.settings()
+	return channels.Options{
+		CacheTTL: c.CacheTTL, CacheBytes: c.CacheSize, MaxMembers: c.MaxPresenceMembers,
+		SubscriptionCount: c.SubscriptionCount, Observer: observer,
+	}
 }
 
 func (a *app) credentials() auth.Credentials {
-	return auth.Credentials{Key: a.Key, Secret: a.Secret}
+	c := a.settings()
+	return auth.Credentials{Key: c.Key, Secret: c.Secret}
 }
 
 // anyOrigin reports whether every web site may open connections.
-func (a *app) anyOrigin() bool { return slices.Contains(a.AllowedOrigins, "*") }
+func (c *settings) anyOrigin() bool { return slices.Contains(c.AllowedOrigins, "*") }
 
 // allows reports whether a page of this origin may connect. Clients that are
 // not browsers send none and are not held up: an origin protects a browser's
 // user, and anything else could forge it.
-func (a *app) allows(origin string) bool {
-	if origin == "" || a.anyOrigin() {
+func (c *settings) allows(origin string) bool {
+	if origin == "" || c.anyOrigin() {
 		return true
 	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || !strings.EqualFold(origin, u.Scheme+"://"+u.Host) { // such as a user's name before the host
 		return false
 	}
 	host := strings.ToLower(u.Hostname())
-	return slices.ContainsFunc(a.AllowedOrigins, func(pattern string) bool {
+	return slices.ContainsFunc(c.AllowedOrigins, func(pattern string) bool {
 		// Host names have no slash, so '*' in a pattern spans dots too, as
 		// it does in Reverb.
 		ok, err := path.Match(strings.ToLower(pattern), host)

@@ -24,7 +24,7 @@ func (s *Server) newAPI(o Options) error {
 	}
 	api, err := auth.NewAPI(auth.APIConfig{
 		Endpoint: c.Endpoint, UserEndpoint: c.UserEndpoint, Headers: c.Headers, Timeout: c.Timeout,
-		MaxConcurrent: c.MaxConcurrent, MaxWait: c.MaxWait,
+		MaxConcurrent: c.MaxConcurrent, MaxWait: c.MaxWait, Cache: c.Cache,
 	}, o.Registry, o.Log.With("component", "auth"))
 	if err != nil {
 		return err
@@ -49,7 +49,25 @@ type authParams struct {
 type question func(ctx context.Context, app auth.Credentials, p authParams, h http.Header) (any, error)
 
 func (s *Server) askChannel(ctx context.Context, app auth.Credentials, p authParams, h http.Header) (any, error) {
-	return s.api.Authorize(ctx, app, auth.Request{SocketID: p.socketID, Channel: p.channel, Header: h})
+	grant, err := s.api.Authorize(ctx, app, auth.Request{SocketID: p.socketID, Channel: p.channel, Header: h})
+	if err == nil && s.again != nil {
+		s.noteGrant(s.appOfKey(app.Key), p, h)
+	}
+	return grant, err
+}
+
+// noteGrant remembers who was granted a channel, so that the API can be asked
+// again. Nothing is known of a connection that another node has.
+func (s *Server) noteGrant(a *app, p authParams, h http.Header) {
+	proof := s.again.proofOf(p.socketID)
+	if proof == nil || proof.app != a {
+		s.metrics.grantsElsewhere.Inc()
+		s.elsewhere.Do(func() {
+			s.log.Warn("the API granted a subscription to a connection that is not on this node, and will not be asked about it again (auth.revalidate); have the load balancer send a client's requests where its connection is; further ones are only counted")
+		})
+		return
+	}
+	proof.granted(p.channel, s.shownToAPI(h))
 }
 
 func (s *Server) askUser(ctx context.Context, app auth.Credentials, p authParams, h http.Header) (any, error) {
@@ -75,7 +93,7 @@ func (s *Server) authEndpoint(path string, ask question) http.HandlerFunc {
 			return
 		}
 		origin := r.Header.Get("Origin")
-		if !a.allows(origin) {
+		if !a.settings().allows(origin) {
 			writeError(w, http.StatusForbidden, fmt.Sprintf("origin %.100q is not among the app's allowed_origins", origin))
 			return
 		}
@@ -102,22 +120,16 @@ func (s *Server) authEndpoint(path string, ask question) http.HandlerFunc {
 
 func (s *Server) authApp(r *http.Request) *app {
 	if key := r.PathValue("key"); key != "" {
-		return s.keys[key]
+		return s.appOfKey(key)
 	}
-	if len(s.apps) == 1 {
-		for _, a := range s.apps {
-			return a
-		}
-	}
-	return nil
+	return s.onlyApp()
 }
 
 // allowOrigin lets pages of an origin that the app allows read the answer. With
 // any origin allowed, browsers must not attach cookies, so the answer says so
 // by leaving the permission out.
 func allowOrigin(h http.Header, a *app, origin string) {
-	h.Set("Cache-Control", "no-store")
-	if a.anyOrigin() {
+	if a.settings().anyOrigin() {
 		h.Set("Access-Control-Allow-Origin", "*")
 		return
 	}

@@ -131,6 +131,9 @@ func TestClientEventRate(t *testing.T) {
 	if refused == 0 || delivered < 2 || delivered+refused != sent {
 		t.Errorf("of %d client events %d were delivered and %d refused", sent, delivered, refused)
 	}
+	sender.next() // the end
+	listener.send(`{"event":"client-t","channel":"private-a","data":2}`)
+	sender.want(`{"event":"client-t","channel":"private-a","data":2}`) // the limit is each connection's own
 }
 
 // TestEncryptedChannels passes on what it is given, and counts what nobody

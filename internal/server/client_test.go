@@ -31,7 +31,17 @@ type client struct {
 // dial opens a bare TCP connection, closed with the test.
 func (d *daemon) dial(t testing.TB) *client {
 	t.Helper()
-	nc, err := net.DialTimeout("tcp", d.Addr().String(), patience)
+	return d.dialFrom(t, "")
+}
+
+// dialFrom does so from one of this machine's addresses; "": any.
+func (d *daemon) dialFrom(t testing.TB, address string) *client {
+	t.Helper()
+	dialer := net.Dialer{Timeout: patience}
+	if address != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(address)}
+	}
+	nc, err := dialer.DialContext(t.Context(), "tcp", d.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

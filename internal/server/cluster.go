@@ -24,9 +24,10 @@ const clusterTime = 3 * time.Second
 
 // joinCluster makes the app's channels part of a cluster's.
 func (s *Server) joinCluster(a *app, join func(channels.Node) channels.Cluster) {
+	c := a.settings() // what the cluster takes of them needs a restart
 	n := channels.Node{
-		App: a.ID, Hub: a.hub, Users: a.users,
-		MaxMembers: a.MaxPresenceMembers, MaxEventSize: a.MaxEventSize, SubscriptionCount: a.SubscriptionCount,
+		App: a.id, Hub: a.hub, Users: a.users,
+		MaxMembers: c.MaxPresenceMembers, MaxEventSize: c.MaxEventSize, SubscriptionCount: c.SubscriptionCount,
 		Deliver: func(e *protocol.Event, fresh bool) {
 			defer s.recovered(placeEvent, func() {}) // the log goes on
 			if fresh {
@@ -75,7 +76,7 @@ func (m misses) CacheMissed(channel string) { m.app.cluster.CacheMissed(channel)
 // that can be known, all.
 func (s *Server) arriveInCluster(ctx context.Context, a *app, n int) (leave func(), total int) {
 	leave = a.cluster.Connect().Leave
-	if !s.cfg.Scaling.ClusterLimits || a.MaxConnections == 0 || n > a.MaxConnections {
+	if max := a.settings().MaxConnections; !s.cfg.Scaling.ClusterLimits || max == 0 || n > max {
 		return leave, n
 	}
 	ctx, cancel := context.WithTimeout(ctx, clusterTime)
@@ -292,12 +293,12 @@ func (s *Server) leaveClusters(ctx context.Context) (err error) {
 		defer cancel()
 		ctx, cancel = context.WithTimeout(ctx, clusterTime)
 		defer cancel()
-		err = forEach(s.apps, func(a *app) error {
+		err = forEach(s.everyApp(), func(a *app) error {
 			if a.cluster == nil {
 				return nil
 			}
 			if err := a.cluster.Settle(ctx); err != nil {
-				return fmt.Errorf("the other nodes of app %s may hear of the last departures only when the lease has run out: %w", a.ID, err)
+				return fmt.Errorf("the other nodes of app %s may hear of the last departures only when the lease has run out: %w", a.id, err)
 			}
 			return nil
 		})
@@ -306,7 +307,7 @@ func (s *Server) leaveClusters(ctx context.Context) (err error) {
 }
 
 // forEach calls f with all apps at the same time, and joins the errors.
-func forEach(apps map[string]*app, f func(*app) error) (joined error) {
+func forEach(apps []*app, f func(*app) error) (joined error) {
 	var all sync.WaitGroup
 	errs := make(chan error, len(apps))
 	for _, a := range apps {

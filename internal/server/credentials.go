@@ -14,7 +14,7 @@ import (
 func (s *Server) credentialsOf(a *app, r *http.Request) http.Header {
 	header := make(http.Header)
 	for _, name := range s.cfg.Auth.Headers {
-		if v := r.Header.Values(name); len(v) > 0 && (http.CanonicalHeaderKey(name) != "Cookie" || !a.anyOrigin()) {
+		if v := r.Header.Values(name); len(v) > 0 && (http.CanonicalHeaderKey(name) != "Cookie" || !a.settings().anyOrigin()) {
 			header[http.CanonicalHeaderKey(name)] = v
 		}
 	}
@@ -25,6 +25,17 @@ func (s *Server) credentialsOf(a *app, r *http.Request) http.Header {
 		return nil
 	}
 	return header
+}
+
+// shownToAPI copies what the API sees of a request to the auth endpoint.
+func (s *Server) shownToAPI(h http.Header) http.Header {
+	shown := make(http.Header)
+	for _, name := range s.cfg.Auth.Headers {
+		if v := h.Values(name); len(v) > 0 {
+			shown[http.CanonicalHeaderKey(name)] = v
+		}
+	}
+	return shown
 }
 
 // showsAPI reports whether the API gets to see a header.

@@ -1,12 +1,14 @@
 package server_test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,8 +24,15 @@ type api struct {
 	calls []*http.Request
 	// hold, when set, keeps answers back until it gives way.
 	hold chan struct{}
+	// says, when set, is what it answers about each channel.
+	says atomic.Pointer[map[string]verdict]
 	// gone gets a value for each call that was given up on while held back.
 	gone chan struct{}
+}
+
+type verdict struct {
+	status int
+	body   string
 }
 
 func startAPI(t testing.TB) *api {
@@ -39,14 +48,24 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm() // an empty form is refused below
 	a.mu.Lock()
 	a.calls = append(a.calls, r)
+	hold := a.hold
 	a.mu.Unlock()
-	if a.hold != nil {
+	if hold != nil {
 		select {
-		case <-a.hold:
+		case <-hold:
 		case <-r.Context().Done():
-			a.gone <- struct{}{}
+			select {
+			case a.gone <- struct{}{}:
+			default: // nobody waits for so many
+			}
 			return
 		}
+	}
+	if all := a.says.Load(); all != nil {
+		v := (*all)[r.PostForm.Get("channel_name")]
+		w.WriteHeader(cmp.Or(v.status, http.StatusForbidden))
+		_, _ = io.WriteString(w, v.body)
+		return
 	}
 	known := r.Header.Get("Authorization") == "Bearer "+token || strings.Contains(r.Header.Get("Cookie"), "session="+token)
 	switch channel := r.PostForm.Get("channel_name"); {
@@ -63,6 +82,18 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.Error(w, "{}", http.StatusForbidden)
 	}
+}
+
+// mute keeps answers back from now on, until release or the test's end.
+func (a *api) mute(t testing.TB) (release func()) {
+	t.Helper()
+	hold := make(chan struct{})
+	a.mu.Lock()
+	a.hold = hold
+	a.mu.Unlock()
+	release = sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release)
+	return release
 }
 
 // called returns the calls so far.

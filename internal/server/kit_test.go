@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -52,7 +53,10 @@ type daemon struct {
 	// served gives what Serve returned.
 	served chan error
 	panics bool // they are expected
-	stop   func(context.Context) error
+	level  slog.LevelVar
+	// loads is what a reload reads; nil: nothing.
+	loads func() (config.Config, error)
+	stop  func(context.Context) error
 }
 
 // appConfig is the default configuration with one app, on free ports.
@@ -74,6 +78,12 @@ func start(t testing.TB, change ...func(*config.Config)) *daemon {
 // startIn is start for a node of a cluster.
 func startIn(t testing.TB, cluster func(channels.Node) channels.Cluster, change ...func(*config.Config)) *daemon {
 	t.Helper()
+	return startWith(t, func(o *server.Options) { o.Cluster = cluster }, change...)
+}
+
+// startWith is start with options that are not of the configuration.
+func startWith(t testing.TB, options func(*server.Options), change ...func(*config.Config)) *daemon {
+	t.Helper()
 	cfg := appConfig()
 	for _, f := range change {
 		f(&cfg)
@@ -82,9 +92,20 @@ func startIn(t testing.TB, cluster func(channels.Node) channels.Cluster, change 
 		t.Fatal(err)
 	}
 	d := &daemon{path: cfg.Path, reg: prometheus.NewRegistry(), log: &logs{}, served: make(chan error, 1)}
-	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	d.level.Set(slog.LevelDebug)
+	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: &d.level}))
+	o := server.Options{
+		Config: cfg, Log: log, LogLevel: &d.level, Registry: d.reg, Version: "test",
+		Load: func() (config.Config, error) {
+			if d.loads == nil {
+				return config.Config{}, errors.New("the test has no other configuration")
+			}
+			return d.loads()
+		},
+	}
+	options(&o)
 	var err error
-	d.Server, err = server.New(server.Options{Config: cfg, Log: log, Registry: d.reg, Version: "test", Cluster: cluster})
+	d.Server, err = server.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,4 +4,4 @@ package server
 
 import "syscall"
 
-func listenControl(string, string, syscall.RawConn) error { return nil }
+func boundSending(syscall.RawConn) error { return nil }

@@ -14,7 +14,7 @@ import (
 // its own bookkeeping.
 const sendBuffer = 128 << 10
 
-func listenControl(_, _ string, c syscall.RawConn) error {
+func boundSending(c syscall.RawConn) error {
 	var inner error
 	err := c.Control(func(fd uintptr) {
 		inner = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)

@@ -111,6 +111,8 @@ func TestPanicInAHandshake(t *testing.T) {
 		}
 	}
 	d.wantPanic(t, witness, "request", 2)
+	d.waitMetric(t, `broadcastd_connections{app="broken"}`, 0)
+	d.waitMetric(t, `broadcastd_open_connections{state="served"}`, 2) // the witness, and who published
 	if err := d.stop(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -28,7 +28,7 @@ var ErrUnknownApp = errors.New("no app has this id")
 func (s *Server) Publish(source Source, appID string, e protocol.Event) (err error) {
 	defer s.recovered(placeEvent, func() { err = errPanicked })
 	received := time.Now()
-	a := s.apps[appID]
+	a := s.app(appID)
 	if a == nil {
 		return ErrUnknownApp
 	}
@@ -40,6 +40,15 @@ func (s *Server) Publish(source Source, appID string, e protocol.Event) (err err
 	return nil
 }
 
+// MaxEventSize is how large an event's data may be, in bytes; 0 for an app that
+// isn't served.
+func (s *Server) MaxEventSize(appID string) int {
+	if a := s.app(appID); a != nil {
+		return a.settings().MaxEventSize
+	}
+	return 0
+}
+
 // checkPlain tells once of an app that sends readable events to encrypted
 // channels: clients throw them away, and who expected secrecy has none.
 func (s *Server) checkPlain(source Source, a *app, e *protocol.Event) {
@@ -49,7 +58,7 @@ func (s *Server) checkPlain(source Source, a *app, e *protocol.Event) {
 	a.sources[source].plain.Inc()
 	if a.plain.CompareAndSwap(false, true) {
 		s.log.Warn("an event for an encrypted channel is not encrypted (Laravel's redis driver doesn't; its reverb and pusher drivers do); further ones are only counted",
-			"app", a.ID, "source", string(source))
+			"app", a.id, "source", string(source))
 	}
 }
 

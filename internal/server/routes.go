@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"broadcastd/protocol"
 )
 
@@ -82,7 +79,7 @@ func (s *Server) publicRoutes() http.Handler {
 		}
 		mux.Handle(s.cfg.Path+rt.pattern, h)
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return withSafeHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		endFraming(w, r)
 		sent := r.URL.EscapedPath()
 		if clean := path.Clean(sent); sent != clean && sent != clean+"/" {
@@ -90,21 +87,7 @@ func (s *Server) publicRoutes() http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, r)
-	})
-}
-
-// operatorRoutes are what the listener for metrics and health answers.
-func (s *Server) operatorRoutes(reg *prometheus.Registry) []route {
-	metrics := promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})
-	return append(s.healthRoutes(), route{method: http.MethodGet, pattern: "/metrics", handler: metrics.ServeHTTP})
-}
-
-func (s *Server) adminRoutes(reg *prometheus.Registry) http.Handler {
-	mux := http.NewServeMux()
-	for _, rt := range s.operatorRoutes(reg) {
-		mux.Handle(rt.pattern, rt)
-	}
-	return mux
+	}))
 }
 
 // methods are those that the route answers.
@@ -164,7 +147,7 @@ func slashedUser(h http.HandlerFunc) http.HandlerFunc {
 // hears only once it has one.
 func (s *Server) lost(otherwise http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || !s.enter() {
+		if !wantsSocket(r) || !s.enter() {
 			otherwise.ServeHTTP(w, r)
 			return
 		}

@@ -26,7 +26,7 @@ func TestMethods(t *testing.T) {
 	for _, route := range d.Routes() {
 		allowed, pattern, _ := strings.Cut(route, " ")
 		url := "http://" + d.Addr().String() + values.Replace(pattern)
-		if pattern == "/metrics" {
+		if pattern == "/metrics" || pattern == "/reload" {
 			url = "http://" + d.AdminAddr().String() + pattern
 		}
 		allow := "POST, OPTIONS"

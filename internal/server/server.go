@@ -1,13 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,6 @@ import (
 	"broadcastd/internal/nonblock"
 	"broadcastd/internal/socket"
 	"broadcastd/internal/webhook"
-	"broadcastd/protocol"
 )
 
 // Options are what a Server needs.
@@ -30,36 +30,57 @@ type Options struct {
 	Registry *prometheus.Registry
 	// Version is shown in metrics.
 	Version string
+	// Load reads the configuration anew, validated, for Reload; nil: there is none.
+	Load func() (config.Config, error)
+	// LogLevel is that of Log, for Reload; nil: it stays.
+	LogLevel *slog.LevelVar
+	// Public and Admin are listeners that the process was given; nil: New binds.
+	Public, Admin net.Listener
 	// Cluster makes an app's channels part of a cluster's; nil: this node is
 	// alone.
 	Cluster func(channels.Node) channels.Cluster
+	// BodyTimeout and IdleTimeout bound the time until a request's body has come,
+	// and until the next request begins; 0: the defaults.
+	BodyTimeout, IdleTimeout time.Duration
 }
 
 // Server is the daemon but for Redis.
 type Server struct {
 	// Static after construction.
-	cfg       config.Config
-	log       *slog.Logger
-	apps      map[string]*app // by id
-	keys      map[string]*app // by key
-	flushers  *socket.Flushers
-	api       *auth.API // asked about channels; nil: no API is configured
-	userAPI   *auth.API // asked about users, the same or nil
-	metrics   *metrics
-	public    *http.Server
-	admin     *http.Server
-	listener  net.Listener
-	adminLine net.Listener // nil: switched off
-	ctx       context.Context
-	cancel    context.CancelFunc
+	cfg         config.Config // as it was at the start
+	log         *slog.Logger
+	load        func() (config.Config, error)
+	logLevel    *slog.LevelVar // nil: a reload leaves it
+	cluster     func(channels.Node) channels.Cluster
+	limits      *limits
+	flushers    *socket.Flushers
+	topics      atomic.Uint64
+	api         *auth.API    // asked about channels; nil: no API is configured
+	userAPI     *auth.API    // asked about users, the same or nil
+	again       *revalidator // nil: the API is not asked again
+	metrics     *metrics
+	hookMetrics *webhook.Metrics
+	public      *http.Server
+	admin       *http.Server
+	listener    *front
+	adminLine   net.Listener  // nil: switched off
+	certs       *certificates // nil: no TLS
+	ctx         context.Context
+	cancel      context.CancelFunc
 
-	goodbye *socket.Reason // what clients are told at shutdown
+	current atomic.Pointer[config.Config] // what a reload made of cfg
+	served  atomic.Pointer[apps]
+
+	reloading sync.Mutex      // one Reload at a time
+	retiredMu sync.Mutex      // guards retired
+	retired   map[string]*app // those that a reload removed, which may come back
 
 	leavingSoon atomic.Bool  // readiness says no
-	draining    atomic.Bool  // nothing is accepted any more
+	draining    atomic.Bool  // no session begins any more
 	underWay    atomic.Int64 // HTTP requests that are being answered
 	sessions    sync.WaitGroup
 	leaving     sync.Once
+	elsewhere   sync.Once                 // a grant to another node's connection was logged
 	refusals    sync.Map                  // labels of refusals that were logged
 	unsure      atomic.Pointer[time.Time] // when a request that the cluster failed was logged
 	panics      panics
@@ -77,14 +98,13 @@ func New(o Options) (_ *Server, err error) {
 	s := &Server{
 		cfg:  o.Config,
 		log:  o.Log,
-		apps: make(map[string]*app),
-		keys: make(map[string]*app),
-		goodbye: &socket.Reason{
-			Label: socket.ReasonShutdown.Label,
-			Code:  protocol.CloseCode(o.Config.ShutdownCloseCode),
-			Text:  socket.ReasonShutdown.Text,
-		},
+		load: o.Load, logLevel: o.LogLevel,
+		cluster: o.Cluster,
+		retired: make(map[string]*app),
+		limits:  &limits{addresses: make(map[netip.Addr]int)},
 	}
+	s.current.Store(&s.cfg)
+	s.served.Store(newApps(nil))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -92,10 +112,14 @@ func New(o Options) (_ *Server, err error) {
 		}
 	}()
 
+	if err = s.limits.set(&o.Config); err != nil {
+		return nil, err
+	}
 	if err = s.newAPI(o); err != nil {
 		return nil, err
 	}
 	s.metrics = newMetrics(o.Registry, o.Version)
+	s.again = newRevalidator(s)
 	s.accepting = accepting{log: s.log, failed: s.metrics.acceptFailures}
 
 	opts := socket.Options{Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written}}
@@ -112,58 +136,53 @@ func New(o Options) (_ *Server, err error) {
 	if s.flushers, err = socket.NewFlushers(opts); err != nil {
 		return nil, err
 	}
-	topics := new(atomic.Uint64)
-	hookMetrics := webhook.NewMetrics(o.Registry)
+	s.hookMetrics = webhook.NewMetrics(o.Registry)
+	var all []*app
 	for _, c := range o.Config.AllApps() {
-		hooks, err := newWebhooks(c, hookMetrics, o.Log)
+		a, err := s.newApp(c)
 		if err != nil {
 			return nil, err
 		}
-		a := newApp(c, hooks, s.metrics)
-		a.hub = channels.NewHub(s.flushers, topics, channels.Options{
-			CacheTTL: c.CacheTTL, CacheBytes: c.CacheSize, MaxMembers: c.MaxPresenceMembers,
-			SubscriptionCount: c.SubscriptionCount, Observer: a.observer(o.Cluster != nil),
-		})
-		s.apps[a.ID], s.keys[a.Key] = a, a
-		if o.Cluster != nil {
-			s.joinCluster(a, o.Cluster)
-		}
+		all = append(all, a)
+		s.served.Store(newApps(all)) // Close ends them
 	}
 	o.Registry.MustRegister(&collector{server: s})
 
-	listen := net.ListenConfig{Control: listenControl}
-	addr := net.JoinHostPort(o.Config.Host, strconv.Itoa(o.Config.Port))
-	if s.listener, err = listen.Listen(s.ctx, "tcp", addr); err != nil {
-		return nil, fmt.Errorf("listening for clients (keys host and port): %w", err)
-	}
-	if o.Config.Admin.Listen != "" {
-		if s.adminLine, err = listen.Listen(s.ctx, "tcp", o.Config.Admin.Listen); err != nil {
-			return nil, fmt.Errorf("listening for metrics and health (key admin.listen; empty switches it off): %w", err)
+	if o.Config.TLS.Cert != "" {
+		if s.certs, err = newCertificates(o.Config.TLS, o.Registry, o.Log.With("component", "tls")); err != nil {
+			return nil, err
 		}
 	}
-	s.public = s.httpServer(s.publicRoutes())
-	s.admin = s.httpServer(s.adminRoutes(o.Registry))
+	if err = s.listen(o); err != nil {
+		return nil, err
+	}
+	s.public = s.httpServer(o, s.limited(s.publicRoutes()))
+	s.public.ConnContext = withPlace
+	s.admin = s.httpServer(o, s.adminRoutes(o.Registry))
+	if s.again != nil {
+		s.sessions.Go(func() { s.again.run(s.ctx) })
+	}
 	return s, nil
 }
 
 // Limits on HTTP requests. A WebSocket lifts them.
 const (
-	headerTimeout  = 10 * time.Second
 	bodyTimeout    = 30 * time.Second
 	answerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
 )
 
-func (s *Server) httpServer(h http.Handler) *http.Server {
+func (s *Server) httpServer(o Options, h http.Handler) *http.Server {
+	body := cmp.Or(o.BodyTimeout, bodyTimeout)
 	return &http.Server{
 		Handler:           s.guarded(h),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       bodyTimeout,
-		WriteTimeout:      bodyTimeout + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
+		ReadTimeout:       body,
+		WriteTimeout:      body + s.cfg.Auth.MaxWait + s.cfg.Auth.Timeout + answerTimeout,
+		IdleTimeout:       cmp.Or(o.IdleTimeout, idleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.With("component", "http").Handler(), slog.LevelWarn),
+		ErrorLog:          log.New(httpLog{s.log.With("component", "http")}, "", 0),
 	}
 }
 
@@ -178,11 +197,21 @@ func (s *Server) AdminAddr() net.Addr {
 	return s.adminLine.Addr()
 }
 
+// config is what a reload made of the configuration. What needs a restart stays
+// what it was.
+func (s *Server) config() *config.Config { return s.current.Load() }
+
 // Serve serves until Shutdown, whose error is nil.
 func (s *Server) Serve() error {
+	if s.certs != nil && s.enter() {
+		go func() {
+			defer s.sessions.Done()
+			s.certs.watch(s.ctx)
+		}()
+	}
 	errs := make(chan error, 2)
 	go func() {
-		errs <- s.public.Serve(nonblock.Listener{Listener: drained{patient{s.listener, &s.accepting}, &s.draining}})
+		errs <- s.public.Serve(s.secure(bounded{nonblock.Listener{Listener: patient{s.listener, &s.accepting}}, s}))
 	}()
 	n := 1
 	if s.adminLine != nil {

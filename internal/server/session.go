@@ -19,12 +19,14 @@ type session struct {
 	server  *Server
 	app     *app
 	conn    *socket.Conn
+	place   *place
 	limiter *rate.Limiter // of all messages; nil: no limit
 	// whispers limits client events; made with the first. Owned by Message.
 	whispers *rate.Limiter
 	// credentials are the handshake's headers that the API may see; nil if the
 	// client brought nothing to be recognised by.
 	credentials http.Header
+	proof       *proof // nil: the API is not asked again
 	leave       func() // gives up the connection's place in the cluster; nil: there is none
 
 	mu            sync.Mutex // guards the following
@@ -42,16 +44,18 @@ type subscription struct {
 	pending bool
 	asks    bool   // the API
 	leave   func() // ends the question, or gives up the place in the cluster
+	check   *check // by which the API is asked again; nil: it is not
 }
 
 func newSession(s *Server, a *app, conn *socket.Conn, r *http.Request, leave func()) *session {
-	ses := &session{server: s, app: a, conn: conn, leave: leave}
-	if l := a.RateLimiting; l.Enabled {
+	ses := &session{server: s, app: a, conn: conn, place: placeOf(r), leave: leave}
+	if l := a.settings().RateLimiting; l.Enabled {
 		ses.limiter = rate.NewLimiter(rate.Every(l.Decay/time.Duration(l.MaxAttempts)), l.MaxAttempts)
 	}
 	if s.api != nil {
 		ses.credentials = s.credentialsOf(a, r)
 	}
+	ses.proof = s.again.proofOf(conn.SocketID())
 	return ses
 }
 
@@ -64,7 +68,7 @@ func (ses *session) Message(text []byte) {
 	}
 	if ses.limiter != nil && !ses.limiter.Allow() {
 		ses.fail(protocol.CodeClientEvent, "rate limit exceeded")
-		if ses.app.RateLimiting.TerminateOnLimit {
+		if ses.app.settings().RateLimiting.TerminateOnLimit {
 			ses.conn.Close(socket.ReasonRateLimit)
 		}
 		return
@@ -105,7 +109,8 @@ func (ses *session) fail(code protocol.CloseCode, text string) {
 // clientEvent publishes a whisper to the channel's other subscribers.
 func (ses *session) clientEvent(m protocol.Message) {
 	kind := protocol.KindOf(m.Channel)
-	from := ses.app.AcceptClientEventsFrom
+	app := ses.app.settings()
+	from := app.AcceptClientEventsFrom
 	member, joined := ses.memberOf(m.Channel)
 	switch {
 	case kind == protocol.User:
@@ -135,24 +140,23 @@ func (ses *session) clientEvent(m protocol.Message) {
 		ses.fail(protocol.CodeClientEvent, err.Error())
 		return
 	}
-	if !ses.mayWhisper() {
-		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("more than %d client events a second", ses.app.MaxClientEvents))
+	if !ses.mayWhisper(app.MaxClientEvents) {
+		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("more than %d client events a second", app.MaxClientEvents))
 		return
 	}
-	if len(e.Data) > ses.app.MaxEventSize {
-		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("client event data is %d bytes, the limit is %d", len(e.Data), ses.app.MaxEventSize))
+	if len(e.Data) > app.MaxEventSize {
+		ses.fail(protocol.CodeClientEvent, fmt.Sprintf("client event data is %d bytes, the limit is %d", len(e.Data), app.MaxEventSize))
 		return
 	}
 	ses.whisper(&e)
 }
 
 // mayWhisper counts a client event against the app's limit.
-func (ses *session) mayWhisper() bool {
-	limit := ses.app.MaxClientEvents
+func (ses *session) mayWhisper(limit int) bool {
 	if limit == 0 {
 		return true
 	}
-	if ses.whispers == nil {
+	if ses.whispers == nil || ses.whispers.Burst() != limit {
 		ses.whispers = rate.NewLimiter(rate.Limit(limit), limit)
 	}
 	return ses.whispers.Allow()
@@ -176,6 +180,8 @@ func (ses *session) End(reason *socket.Reason) {
 	defer ses.server.recovered(placeEnd, func() {}) // nothing of it is left but what it held
 	ses.server.metrics.disconnections.WithLabelValues(reason.Label).Inc()
 	ses.app.depart(ses.leave)
+	ses.place.drop()
+	ses.server.again.forget(ses.conn.SocketID())
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	ses.ended = true

@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"broadcastd/auth"
+	"broadcastd/internal/socket"
+	"broadcastd/protocol"
 )
 
 const (
 	// acceptedTime is what a client that has just connected has for its request:
 	// net/http drops those that come once its own shutdown has begun.
 	acceptedTime = 100 * time.Millisecond
+	// secureTime is the same with TLS, whose handshake comes before the request.
+	secureTime = 500 * time.Millisecond
 	// requestTime is what HTTP requests under way get at shutdown, before
 	// clients are told to go: they may still publish.
 	requestTime = time.Second
@@ -28,28 +30,37 @@ const (
 // spreadPause is between two parts of the clients that are sent away.
 const spreadPause = 50 * time.Millisecond
 
+// ShutdownTimeout is how long the end may take.
+func (s *Server) ShutdownTimeout() time.Duration { return s.config().ShutdownTimeout }
+
 // Drain says that the server is not ready, and goes on for shutdown_delay. Then it
-// stops accepting, waits for the HTTP requests under way, and sends clients away
+// stops accepting, lets those in who have connected, waits for the HTTP requests under way, and sends clients away
 // over shutdown_spread. Those who are left hear everything, until Shutdown. A second
 // time it does nothing. The end of ctx cuts all of it short.
 func (s *Server) Drain(ctx context.Context) error {
 	if s.leavingSoon.Swap(true) {
 		return nil
 	}
-	pause(ctx, s.cfg.ShutdownDelay)
+	c := s.config()
+	pause(ctx, c.ShutdownDelay)
+	s.listener.stop()
+	if s.certs == nil {
+		pause(ctx, acceptedTime)
+	} else {
+		pause(ctx, secureTime)
+	}
+	_ = s.listener.Close() // unless Accept did, or nobody called it
 	s.closeMu.Lock()
 	s.draining.Store(true)
 	s.closeMu.Unlock()
-	_ = s.listener.Close() // Accept tells
-	pause(ctx, acceptedTime)
 	err := s.endRequests(ctx)
 
-	parts := uint16(min(s.cfg.ShutdownSpread/spreadPause, math.MaxUint16))
+	parts := uint16(min(c.ShutdownSpread/spreadPause, math.MaxUint16))
 	for part := range parts {
 		if ctx.Err() != nil {
 			break
 		}
-		s.flushers.CloseShare(s.goodbye, part, parts)
+		s.flushers.CloseShare(s.goodbye(), part, parts)
 		pause(ctx, spreadPause)
 	}
 	return err
@@ -77,19 +88,13 @@ func (s *Server) endRequests(ctx context.Context) (err error) {
 	return err
 }
 
-// drained is a listener that Drain may close before net/http's own shutdown.
-type drained struct {
-	net.Listener
-	draining *atomic.Bool
-}
-
-// Accept gives the error with which net/http ends in an orderly way.
-func (l drained) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil && l.draining.Load() {
-		return nil, http.ErrServerClosed
+// goodbye is what clients are told at the end.
+func (s *Server) goodbye() *socket.Reason {
+	return &socket.Reason{
+		Label: socket.ReasonShutdown.Label,
+		Code:  protocol.CloseCode(s.config().ShutdownCloseCode),
+		Text:  socket.ReasonShutdown.Text,
 	}
-	return conn, err
 }
 
 // Shutdown drains, tells clients to reconnect, lets what was sent to them be
@@ -98,7 +103,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.Close()
 	err := s.Drain(ctx)
 	s.cancel()
-	s.flushers.CloseAll(s.goodbye)
+	s.flushers.CloseAll(s.goodbye())
 	gone := make(chan struct{})
 	go func() { s.sessions.Wait(); close(gone) }()
 	gently, cancel := beforeDeadline(ctx)
@@ -158,19 +163,22 @@ func (s *Server) closeSessions() {
 	if again {
 		return
 	}
+	s.reloading.Lock() // from now on the apps stay what they are
 	s.cancel()
+	s.reloading.Unlock()
 	for _, h := range []*http.Server{s.public, s.admin} {
 		if h != nil {
 			_ = h.Close() // nothing under way matters any more
 		}
 	}
-	for _, l := range []net.Listener{s.listener, s.adminLine} {
-		if l != nil {
-			_ = l.Close() // its server may have closed it
-		}
+	if s.listener != nil {
+		_ = s.listener.Close() // Drain may have closed it
+	}
+	if s.adminLine != nil {
+		_ = s.adminLine.Close() // its server may have closed it
 	}
 	if s.flushers != nil {
-		s.flushers.KillAll(s.goodbye)
+		s.flushers.KillAll(s.goodbye())
 		s.sessions.Wait()
 		s.flushers.Stop()
 	}

@@ -220,6 +220,7 @@ func TestNewPortTaken(t *testing.T) {
 	}{
 		"clients": {func(c *config.Config) { c.Port = port }, "port"},
 		"admin":   {func(c *config.Config) { c.Admin.Listen = taken.Addr().String() }, "admin.listen"},
+		"TLS":     {func(c *config.Config) { c.TLS = config.TLS{Cert: "no.pem", Key: "no.pem"} }, "tls.cert"},
 		"API":     {func(c *config.Config) { c.Auth.Endpoint = "http://user:pass@localhost/" }, "auth.endpoint"},
 	}
 	for name, test := range tests {

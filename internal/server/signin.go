@@ -25,7 +25,8 @@ func (ses *session) signin(data json.RawMessage) {
 		ses.fail(protocol.CodeInvalidMessage, "pusher:signin: "+err.Error())
 		return
 	}
-	err = auth.VerifyUser(req.Auth, ses.app.Key, ses.app.Secret, ses.conn.SocketID(), req.UserData)
+	app := ses.app.credentials()
+	err = auth.VerifyUser(req.Auth, app.Key, app.Secret, ses.conn.SocketID(), req.UserData)
 	if err != nil {
 		no := refusalOf(err)
 		ses.server.metrics.refusedSignins.WithLabelValues(no.Reason).Inc()

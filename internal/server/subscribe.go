@@ -31,9 +31,9 @@ func (ses *session) subscribe(data json.RawMessage) {
 	case kind == protocol.User && !ses.isUser(req.Channel[len(protocol.ServerToUser):]):
 		ses.refuse(req.Channel, "not_signed_in", typeAuth, http.StatusForbidden, "a user's channel is for connections that signed in as that user (pusher:signin)")
 	case kind == protocol.User:
-		ses.join(req.Channel, nil)
+		ses.join(req.Channel)
 	case !kind.NeedsAuth():
-		ses.join(req.Channel, nil)
+		ses.join(req.Channel)
 	case req.Auth != "":
 		ses.subscribeSigned(req)
 	case kind.IsEncrypted():
@@ -51,7 +51,8 @@ func (ses *session) subscribe(data json.RawMessage) {
 }
 
 func (ses *session) subscribeSigned(req protocol.Subscribe) {
-	err := auth.VerifyChannel(req.Auth, ses.app.Key, ses.app.Secret, ses.conn.SocketID(), req.Channel, req.ChannelData)
+	app := ses.app.credentials()
+	err := auth.VerifyChannel(req.Auth, app.Key, app.Secret, ses.conn.SocketID(), req.Channel, req.ChannelData)
 	if err != nil {
 		no := refusalOf(err)
 		ses.refuse(req.Channel, no.Reason, typeAuth, no.Status, no.Message)
@@ -62,7 +63,24 @@ func (ses *session) subscribeSigned(req protocol.Subscribe) {
 		ses.refuse(req.Channel, "channel_data", typeAuth, http.StatusBadRequest, err.Error())
 		return
 	}
-	ses.join(req.Channel, member)
+	ses.joinSigned(req.Channel, member)
+}
+
+// joinSigned is join with a signature, which may have outlived the right. If the
+// API granted the client channels at the server's own endpoint, it is asked again
+// about this one too.
+func (ses *session) joinSigned(channel string, member *protocol.Member) {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	if ses.proof != nil && ses.proof.isRevoked(channel) {
+		ses.refuse(channel, "revoked", typeAuth, http.StatusForbidden,
+			"the API has ended this subscription; ask this server's auth endpoint again, or connect anew")
+		return
+	}
+	sub := ses.joinLocked(channel, member)
+	if sub != nil && ses.proof != nil && ses.proof.shown() != nil {
+		ses.watch(channel, sub, false)
+	}
 }
 
 // memberFor reads channel_data, signed or given by the API, where the channel
@@ -72,44 +90,46 @@ func (a *app) memberFor(channel, channelData string) (*protocol.Member, error) {
 		return nil, nil
 	}
 	member, err := protocol.ParseMember(channelData)
-	if err == nil && a.MaxUserInfo > 0 && len(member.Info) > a.MaxUserInfo {
-		return nil, fmt.Errorf("user_info in channel_data is %d bytes, the limit is %d", len(member.Info), a.MaxUserInfo)
+	if limit := a.settings().MaxUserInfo; err == nil && limit > 0 && len(member.Info) > limit {
+		return nil, fmt.Errorf("user_info in channel_data is %d bytes, the limit is %d", len(member.Info), limit)
 	}
 	return member, err
 }
 
-func (ses *session) join(channel string, member *protocol.Member) {
+func (ses *session) join(channel string) {
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
-	ses.joinLocked(channel, member)
+	ses.joinLocked(channel, nil)
 }
 
 // joinLocked puts the client into a channel. A second time changes nothing,
-// and is answered again. ses.mu must be held.
-func (ses *session) joinLocked(channel string, member *protocol.Member) {
+// and is answered again. It returns the subscription if it is a new one. ses.mu
+// must be held.
+func (ses *session) joinLocked(channel string, member *protocol.Member) *subscription {
 	if ses.ended {
-		return
+		return nil
 	}
 	switch sub := ses.subscriptions[channel]; {
 	case sub != nil && !sub.pending:
 		ses.reenter(channel)
-		return
+		return nil
 	case sub != nil && !sub.asks:
-		return // it will be answered
+		return nil // it will be answered
 	case sub != nil:
 		sub.leave() // the client has brought a signature meanwhile
 	case ses.full():
 		ses.refuseFull(channel)
-		return
+		return nil
 	case member != nil && !ses.mayAppear():
 		ses.refuse(channel, "too_many", typeLimit, http.StatusTooManyRequests,
 			fmt.Sprintf("the connection joins more than %d presence channels a second", appearances))
-		return
+		return nil
 	}
 	if member != nil { // before the client hears that it is in
 		ses.app.present.add(member.UserID, ses)
 	}
 	ses.enter(channel, &subscription{member: member})
+	return ses.subscriptions[channel] // nil if there was no room
 }
 
 // refuseEntry is for a channel that has no room. ses.mu must be held.
@@ -117,6 +137,7 @@ func (ses *session) refuseEntry(channel string, sub *subscription, err error) {
 	if sub.member != nil {
 		ses.app.present.remove(sub.member.UserID, ses)
 	}
+	ses.unwatch(sub)
 	delete(ses.subscriptions, channel)
 	ses.refuse(channel, "full", typeLimit, http.StatusForbidden, err.Error())
 }
@@ -124,13 +145,13 @@ func (ses *session) refuseEntry(channel string, sub *subscription, err error) {
 // full reports whether the client is in as many channels as it may. ses.mu
 // must be held.
 func (ses *session) full() bool {
-	max := ses.app.MaxSubscriptions
+	max := ses.app.settings().MaxSubscriptions
 	return max > 0 && len(ses.subscriptions) >= max
 }
 
 func (ses *session) refuseFull(channel string) {
 	ses.refuse(channel, "too_many", typeLimit, http.StatusForbidden,
-		fmt.Sprintf("the connection has %d subscriptions, and may not have more", ses.app.MaxSubscriptions))
+		fmt.Sprintf("the connection has %d subscriptions, and may not have more", len(ses.subscriptions)))
 }
 
 // A client that joins a presence channel, and one that leaves it, is told of to all
@@ -226,7 +247,12 @@ func (ses *session) answered(channel string, sub *subscription, grant auth.Grant
 		ses.refuse(channel, "channel_data", typeAuth, http.StatusBadGateway, err.Error())
 		return
 	}
-	ses.joinLocked(channel, member)
+	if ses.proof != nil {
+		ses.proof.restore(channel)
+	}
+	if sub := ses.joinLocked(channel, member); sub != nil {
+		ses.watch(channel, sub, true)
+	}
 }
 
 // refusalOf is what package auth said, of whose errors every one is a no.
@@ -258,6 +284,7 @@ func (ses *session) drop(channel string, sub *subscription) {
 		sub.leave()
 		return
 	}
+	ses.unwatch(sub)
 	ses.exit(channel, sub)
 	if sub.member != nil {
 		ses.app.present.remove(sub.member.UserID, ses)
@@ -266,5 +293,9 @@ func (ses *session) drop(channel string, sub *subscription) {
 
 func (ses *session) refuse(channel, reason, kind string, status int, text string) {
 	ses.server.metrics.refusedSubscriptions.WithLabelValues(reason).Inc()
+	ses.tellRefused(channel, kind, status, text)
+}
+
+func (ses *session) tellRefused(channel, kind string, status int, text string) {
 	ses.conn.Send(protocol.SubscriptionError(channel, kind, text, status))
 }

@@ -29,11 +29,12 @@ func (s *Server) traceOut(id protocol.SocketID, f protocol.Frame) {
 const secretName = `[a-z0-9_.-]*(?:auth|token|secret|password|cookie)[a-z0-9_.-]*`
 
 // Secrets are strings, numbers and lists, in JSON and in JSON within a JSON
-// string, where each quote has a backslash and each backslash another one.
+// string, where each quote has a backslash and each backslash another one. They
+// may be cut off.
 // What hides deeper, or behind an escaped name, is printed.
 var (
-	secret       = regexp.MustCompile(`(?i)("` + secretName + `"\s*:\s*)("(?:[^"\\]|\\.)*"|-?[0-9][^,}\]]*|\[[^\]]*\])`)
-	secretWithin = regexp.MustCompile(`(?i)(\\"` + secretName + `\\"\s*:\s*)(\\"(?:[^"\\]|\\\\(?:\\"|\\\\|[^\\"])|\\[^"\\])*\\"|-?[0-9][^,}\]]*|\[[^\]]*\])`)
+	secret       = regexp.MustCompile(`(?i)("` + secretName + `"\s*:\s*)("(?:[^"\\]|\\.)*(?:"|\\?$)|-?[0-9][^,}\]]*|\[[^\]]*(?:\]|$))`)
+	secretWithin = regexp.MustCompile(`(?i)(\\"` + secretName + `\\"\s*:\s*)(\\"(?:[^"\\]|\\\\(?:\\"|\\\\|[^\\"])|\\[^"\\])*(?:\\"|"|\\*$)|-?[0-9][^,}\]]*|\[[^\]]*(?:\]|$))`)
 )
 
 func mask(text []byte) []byte {

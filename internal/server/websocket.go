@@ -26,34 +26,56 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusServiceUnavailable, "the server is shutting down")
 		return
 	}
+	var a *app
+	var leave func()
+	counted := false // by arrive
 	defer func() {
-		if v := recover(); v != nil {
-			s.sessions.Done() // there will be no session, and the end of the server waits for none
+		if v := recover(); v != nil { // there will be no session, and none is waited for
+			if counted {
+				a.depart(leave)
+			}
+			s.sessions.Done()
 			panic(v)
 		}
 	}()
 	a, no := s.admit(r)
-	var leave func()
+	if no == nil {
+		no = s.claim(r)
+	}
 	if no == nil {
 		leave, no = s.arrive(r.Context(), a)
+		counted = no == nil
 	}
 	if no != nil {
 		s.refuse(w, r, no)
 		return
 	}
 	id := protocol.NewSocketID(rand.Uint64())
-	conn := s.upgrade(w, r, id, protocol.Established(id, int(a.ActivityTimeout/time.Second)), a.limits)
+	s.again.expect(id, a)
+	c := a.settings()
+	conn := s.upgrade(w, r, id, protocol.Established(id, int(c.ActivityTimeout/time.Second)), c.limits)
 	if conn == nil {
 		a.depart(leave)
+		s.again.forget(id)
 		return
 	}
-	s.metrics.connections.WithLabelValues(a.ID).Inc()
+	s.metrics.connections.WithLabelValues(a.id).Inc()
+	if a.gone.Load() {
+		conn.Close(socket.ReasonRemoved) // Reload may have missed it
+	}
 	s.start(conn, newSession(s, a, conn, r, leave))
 }
 
-// upgrade returns nil if it failed, and has then answered and ended what enter
-// began.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, id protocol.SocketID, greeting protocol.Frame, limits *socket.Limits) *socket.Conn {
+// upgrade holds the connection's place. It returns nil if it failed, and has then
+// answered, dropped the place, and ended what enter began.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, id protocol.SocketID, greeting protocol.Frame, limits *socket.Limits) (conn *socket.Conn) {
+	place := placeOf(r)
+	place.hold()
+	defer func() {
+		if conn == nil { // also if it panicked
+			place.drop()
+		}
+	}()
 	conn, err := s.flushers.Upgrade(w, r, id, greeting, limits)
 	if err != nil {
 		if isShortage(err) { // it was accepted with the last descriptor, and needs another
@@ -69,7 +91,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, id protocol.Soc
 // start lets the connection's client be heard until its end.
 func (s *Server) start(conn *socket.Conn, h socket.Handler) {
 	if s.ctx.Err() != nil {
-		conn.Close(s.goodbye) // Shutdown may have missed it
+		conn.Close(s.goodbye()) // Shutdown may have missed it
 	}
 	if err := conn.Start(h); err != nil {
 		s.log.Error("a connection was cut, since it cannot be read", "err", err)
@@ -79,14 +101,14 @@ func (s *Server) start(conn *socket.Conn, h socket.Handler) {
 
 // admit finds the app.
 func (s *Server) admit(r *http.Request) (*app, *refusal) {
-	a := s.keys[r.PathValue("key")]
+	a := s.appOfKey(r.PathValue("key"))
 	if a == nil {
 		return nil, &refusal{"app_not_found", protocol.CloseAppNotFound, "no app has this key"}
 	}
 	if no := checkVersion(r.URL.Query().Get("protocol")); no != nil {
 		return nil, no
 	}
-	if origin := r.Header.Get("Origin"); !a.allows(origin) {
+	if origin := r.Header.Get("Origin"); !a.settings().allows(origin) {
 		return nil, &refusal{"origin", protocol.CloseUnauthorized, fmt.Sprintf("origin %.100q is not among the app's allowed_origins", origin)}
 	}
 	return a, nil
@@ -98,7 +120,7 @@ func (s *Server) arrive(ctx context.Context, a *app) (leave func(), no *refusal)
 	if a.cluster != nil {
 		leave, n = s.arriveInCluster(ctx, a, n)
 	}
-	if a.MaxConnections > 0 && n > a.MaxConnections {
+	if max := a.settings().MaxConnections; max > 0 && n > max {
 		a.depart(leave)
 		return nil, &refusal{"over_capacity", protocol.CloseOverCapacity, "the app is over its connection quota"}
 	}
@@ -140,17 +162,28 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 	if conn == nil {
 		return
 	}
+	s.note(no)
+	conn.Close(&socket.Reason{Label: socket.ReasonRefused.Label, Code: no.code, Text: no.text})
+	s.start(conn, refused{s, placeOf(r)})
+}
+
+// note counts a refused connection, and logs the first for each reason.
+func (s *Server) note(no *refusal) {
 	s.metrics.refusedConnections.WithLabelValues(no.label).Inc()
 	if _, seen := s.refusals.LoadOrStore(no.label, true); !seen {
 		s.log.Warn("connection refused; further ones for this reason are only counted", "reason", no.label, "err", no.text)
 	}
-	conn.Close(&socket.Reason{Label: socket.ReasonRefused.Label, Code: no.code, Text: no.text})
-	s.start(conn, refused{s})
 }
 
 // refused is the session of a client that was turned away.
-type refused struct{ server *Server }
+type refused struct {
+	server *Server
+	place  *place
+}
 
 func (refused) Message([]byte) {}
 
-func (r refused) End(*socket.Reason) { r.server.sessions.Done() }
+func (r refused) End(*socket.Reason) {
+	r.place.drop()
+	r.server.sessions.Done()
+}

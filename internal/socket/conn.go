@@ -17,6 +17,8 @@ type Limits struct {
 	// PingInterval is the silence after which a client is pinged, PongTimeout
 	// how long it may then stay silent.
 	PingInterval, PongTimeout time.Duration
+	// Group is whose connections they are, for [Flushers.CloseGroup].
+	Group any
 }
 
 // Handler is told what a connection's client does, one call after the other.

@@ -215,7 +215,7 @@ func (f *Flusher) tick() {
 	f.turn.Lock()
 	defer f.turn.Unlock()
 	now := clock()
-	if now-f.ticked > int64(f.sweep) {
+	if now-f.ticked > int64(max(f.sweep, stopTime)) {
 		f.forgive(now)
 	}
 	f.ticked = now
@@ -258,6 +258,19 @@ func (f *Flusher) workOff() int {
 		f.taken = nil
 	}
 	return len(items)
+}
+
+// group lists a group's connections.
+func (f *Flusher) group(group any) (conns []*Conn) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	f.workOff() // of those that have just come
+	for _, c := range f.conns {
+		if c.limits.Group == group {
+			conns = append(conns, c)
+		}
+	}
+	return conns
 }
 
 // told reports the events that everybody has been written by now.

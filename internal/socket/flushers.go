@@ -111,6 +111,16 @@ func (fs *Flushers) CloseShare(reason *Reason, part, of uint16) {
 	fs.pushAll(work{op: opCloseShare, reason: reason, share: share{part, of}})
 }
 
+// CloseGroup does that for the connections of a group that there are. It waits for
+// the flushers' rounds under way.
+func (fs *Flushers) CloseGroup(group any, reason *Reason) {
+	for _, f := range fs.all {
+		for _, c := range f.group(group) {
+			c.Close(reason)
+		}
+	}
+}
+
 // KillAll ends every connection at once, whatever is still to be written, and
 // those that come later.
 func (fs *Flushers) KillAll(reason *Reason) {

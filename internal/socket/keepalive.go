@@ -1,6 +1,10 @@
 package socket
 
-import "broadcastd/protocol"
+import (
+	"time"
+
+	"broadcastd/protocol"
+)
 
 var (
 	pingMessage = protocol.Ping()
@@ -20,11 +24,18 @@ func (f *Flusher) keepAlive(now int64) {
 	}
 }
 
+// stopTime is at least how long the flusher has been away if its process was stopped
+// rather than kept waiting for a processor.
+const stopTime = time.Second
+
 // forgive starts the clients' time anew when the flusher itself was away, since the
 // process was stopped or its machine slept: what they sent meanwhile isn't read yet.
 func (f *Flusher) forgive(now int64) {
 	for _, c := range f.conns {
-		if c.pingAt != 0 {
+		switch {
+		case c.heard.Load() > c.pingAt:
+			c.pingAt, c.pinged = 0, false
+		case c.pingAt != 0:
 			c.pingAt = now
 		}
 		if c.since != 0 {

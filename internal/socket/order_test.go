@@ -53,6 +53,7 @@ func newTestFlusher() *Flusher {
 func (f *Flusher) attachTest(id int, m *memory) *Conn {
 	limits := generous()
 	c := &Conn{id: protocol.NewSocketID(uint64(id + 1)), flusher: f, limits: &limits, link: m, handler: nobody{}}
+	c.heard.Store(clock()) // or it is pinged, once the tests have run for a minute
 	f.push(work{op: opAttach, conn: c, frame: text("hello")})
 	return c
 }

@@ -31,6 +31,7 @@ var (
 	ReasonShutdown    = &Reason{"shutdown", protocol.CloseReconnect, "the server is shutting down, please reconnect"}
 	ReasonRefused     = &Reason{Label: "refused", Text: "the connection was refused"}
 	ReasonTerminated  = &Reason{"terminated", protocol.CloseUnauthorized, "the app has terminated the user's connections"}
+	ReasonRemoved     = &Reason{"app_removed", protocol.CloseAppNotFound, "the app is no longer served here"}
 	ReasonInternal    = &Reason{"internal_error", protocol.CloseInternal, "internal error"}
 	ReasonRateLimit   = &Reason{"rate_limit", protocol.CloseOverCapacity, "too many messages"}
 )
@@ -40,6 +41,6 @@ var (
 func Reasons() []*Reason {
 	return []*Reason{
 		ReasonClient, ReasonLost, ReasonProtocol, ReasonUnmasked, ReasonBinary, ReasonUTF8, ReasonDeflate, ReasonTooBig,
-		ReasonSlow, ReasonPongTimeout, ReasonShutdown, ReasonRateLimit, ReasonTerminated, ReasonInternal,
+		ReasonSlow, ReasonPongTimeout, ReasonShutdown, ReasonRateLimit, ReasonTerminated, ReasonRemoved, ReasonInternal,
 	}
 }

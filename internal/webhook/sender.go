@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadcastd/protocol"
@@ -47,13 +48,17 @@ type Sender struct {
 	Teller // without an id
 
 	// Static after construction.
-	hooks      []*hook
+	opts       Options // but for hooks, key and secret
 	returnTime time.Duration
 	idle       func() // closes connections that are kept
+	ctx        context.Context
 	cancel     context.CancelFunc
 	running    sync.WaitGroup
 
+	hooks atomic.Pointer[[]*hook] // changed under mu
+
 	mu     sync.Mutex // guards the following
+	former []*hook    // replaced, and perhaps still sending what they had
 	held   held
 	timer  *time.Timer // runs while something is held
 	closed bool
@@ -75,25 +80,62 @@ func New(o Options) (*Sender, error) {
 		own := newTransport()
 		o.Transport, s.idle = own, own.CloseIdleConnections
 	}
-	for i, c := range o.Hooks {
+	s.opts = o
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	hooks, err := s.newHooks(o.Key, o.Secret, o.Hooks)
+	if err != nil {
+		return nil, err
+	}
+	s.run(hooks)
+	return s, nil
+}
+
+func (s *Sender) newHooks(key, secret string, all []Hook) (hooks []*hook, err error) {
+	o := s.opts
+	o.Key, o.Secret = key, secret
+	for i, c := range all {
 		h, err := newHook(c, i, o)
 		if err != nil {
 			return nil, err
 		}
-		s.hooks = append(s.hooks, h)
+		hooks = append(hooks, h)
 	}
-	var ctx context.Context
-	ctx, s.cancel = context.WithCancel(context.Background())
-	for _, h := range s.hooks {
-		s.running.Go(func() { h.run(ctx) })
+	return hooks, nil
+}
+
+func (s *Sender) run(hooks []*hook) {
+	s.hooks.Store(&hooks)
+	for _, h := range hooks {
+		s.running.Go(func() { h.run(s.ctx) })
 	}
-	return s, nil
+}
+
+// Replace has other hooks told from now on, or the same ones with another key and
+// secret. What the former ones had queued is still sent to them, as it was to be
+// signed, and may come after what the new ones get. Its error, that of New, changes
+// nothing.
+func (s *Sender) Replace(key, secret string, all []Hook) error {
+	hooks, err := s.newHooks(key, secret, all)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	if s.closed {
+		return nil
+	}
+	for _, h := range *s.hooks.Load() {
+		close(h.finish)
+		s.former = append(s.former, h)
+	}
+	s.run(hooks)
+	return nil
 }
 
 // told reports whether a hook is told of such an event in a channel, or of its
 // opposite, if it has one. Users' own channels are no channels to an API.
 func (s *Sender) told(channel, name, opposite string) bool {
-	return protocol.KindOf(channel) != protocol.User && slices.ContainsFunc(s.hooks, func(h *hook) bool {
+	return protocol.KindOf(channel) != protocol.User && slices.ContainsFunc(*s.hooks.Load(), func(h *hook) bool {
 		return h.takes(name, channel) || opposite != "" && h.takes(opposite, channel)
 	})
 }
@@ -169,7 +211,7 @@ func (s *Sender) tell(e event) {
 		return
 	}
 	e.at = time.Now()
-	for _, h := range s.hooks {
+	for _, h := range *s.hooks.Load() {
 		h.tell(e)
 	}
 	s.settle(e.receipt)
@@ -205,7 +247,7 @@ func (s *Sender) Shutdown(ctx context.Context) error {
 	s.cancel()
 	s.idle()
 	missed := 0
-	for _, h := range s.hooks {
+	for _, h := range append(s.former, *s.hooks.Load()...) { // neither changes any more
 		missed += h.missed
 	}
 	if missed > 0 {
@@ -229,7 +271,7 @@ func (s *Sender) finish() {
 		s.timer.Stop()
 	}
 	s.closed = true
-	for _, h := range s.hooks {
+	for _, h := range *s.hooks.Load() {
 		close(h.finish)
 	}
 }

@@ -9,14 +9,17 @@ import (
 // soon makes the daemon miss a client's pong after two seconds.
 const soon = "ping_interval: 1s, pong_timeout: 1s, "
 
+// impatient is too short for a byte each second.
+const impatient = "handshake_timeout: 2s"
+
 // TestAttacks has healthy clients get every event, in order, while others attack.
 // The attackers get what docs/attacks.md says; the daemon takes little memory, logs
 // little, and holds nothing of it afterwards.
 func TestAttacks(t *testing.T) {
 	t.Parallel()
 	sieges := map[string]siege{
-		"slow handshakes":     {attack: "slow handshakes", attackers: 50, times: 1, want: attack.Got{"HTTP 400": 50}},
-		"silent connections":  {attack: "no request at all", attackers: 50, times: 1, want: attack.Got{attack.Cut: 50}},
+		"slow handshakes":     {attack: "slow handshakes", attackers: 50, times: 1, config: impatient, want: attack.Got{"HTTP 400": 50}},
+		"silent connections":  {attack: "no request at all", attackers: 50, times: 1, config: impatient, want: attack.Got{attack.Cut: 50}},
 		"garbage":             {attack: "1 MB of garbage", attackers: 2, times: 5, want: attack.Got{"HTTP 400": 10}},
 		"huge header":         {attack: "a header of 1 MB", attackers: 2, times: 5, want: attack.Got{"HTTP 431": 10}},
 		"many headers":        {attack: "10,000 headers", attackers: 2, times: 5, want: attack.Got{"HTTP 431": 10}},

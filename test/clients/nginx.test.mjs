@@ -1,49 +1,17 @@
 // deploy/nginx/cluster.conf, in front of three nodes.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { startCluster } from './daemon.mjs';
 import { becomes, collect, grows, openEcho, serverLibrary, signed, subscribed } from './echo.mjs';
-import { eventually, freePort, start, temporaryDir } from './process.mjs';
-
-process.env.PATH += ':/usr/sbin'; // where Debian has nginx
-
-/** Starts nginx with the configuration as it is, but for names and ports. */
-async function startNginx(t, nodes) {
-  const dir = temporaryDir(), port = await freePort();
-  const replace = (text, old, by) => {
-    assert.ok(text.includes(old), `cluster.conf has ${old}`);
-    return text.replace(old, by);
-  };
-  let site = readFileSync(new URL('../../deploy/nginx/cluster.conf', import.meta.url), 'utf8');
-  site = replace(site, 'listen 8080;', `listen 127.0.0.1:${port};`);
-  for (const [i, node] of nodes.entries()) {
-    site = replace(site, `server broadcastd-${i + 1}:8080 `, `server 127.0.0.1:${node.port} `);
-  }
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${kind};`);
-  writeFileSync(join(dir, 'site.conf'), site);
-  // One process, so that it ends when it is killed.
-  writeFileSync(join(dir, 'nginx.conf'), `
-daemon off; master_process off; pid nginx.pid; error_log stderr;
-events { worker_connections 1024; }
-http { access_log off; ${temporary.join(' ')} include site.conf; }
-`);
-  const args = ['-p', dir, '-e', 'stderr', '-c', 'nginx.conf'];
-  execFileSync('nginx', [...args, '-t'], { stdio: 'pipe' });
-  const nginx = await start('nginx', args, {
-    ready: () => fetch(`http://127.0.0.1:${port}/up`).then((answer) => answer.ok, () => false),
-  });
-  t.after(() => nginx.stop('SIGKILL'));
-  return { port };
-}
+import { eventually } from './process.mjs';
+import { startNginx } from './proxies.mjs';
 
 test('clients are spread over the nodes, and find another when one dies', async (t) => {
   const cluster = await startCluster(t, 3);
-  const nginx = await startNginx(t, cluster.nodes);
+  const names = cluster.nodes.map((node, i) => [`server broadcastd-${i + 1}:8080 `, `server 127.0.0.1:${node.port} `]);
+  const nginx = await startNginx(t, 'nginx/cluster.conf', (port) => [['listen 8080;', `listen 127.0.0.1:${port};`], ...names]);
   const clients = [];
   for (let i = 0; i < 9; i++) {
     const echo = openEcho(t, nginx, signed({ user_id: String(i) }));

@@ -21,7 +21,7 @@ export const temporaryDir = () => mkdtempSync(join(dir, '-'));
 
 /** Starts a program that ends with this process, and waits until it is ready. */
 export async function start(command, args, options) {
-  const program = await run(command, args, { ...options, env: hideSettings() });
+  const program = await run(command, args, { ...options, env: { ...hideSettings(), ...options.env } });
   running.add(program);
   return program;
 }

@@ -47,7 +47,7 @@ func (d *Daemon) Connect(query ...string) *Client {
 func (d *Daemon) Dial(query string) (*Client, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws://"+d.Addr+"/app/"+Key+"?protocol=7&"+query, nil)
+	conn, _, err := websocket.Dial(ctx, "ws://"+d.Addr+"/app/"+Key+"?protocol=7&"+query, nil) //nolint:bodyclose // the library does
 	if err != nil {
 		return nil, err
 	}

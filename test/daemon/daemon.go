@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -260,22 +261,27 @@ func (d *Daemon) Post(channel, event, data string, at time.Time) (code int, body
 	}
 	path := "/apps/" + AppID + "/events"
 	query := auth.SignRequest(http.MethodPost, path, nil, text, Key, Secret, at)
-	res, err := web.Post("http://"+d.Addr+path+"?"+query, "application/json", strings.NewReader(string(text)))
-	return read(res, err)
+	return ask(http.MethodPost, "http://"+d.Addr+path+"?"+query, text)
 }
 
 // web asks daemons, which may be frozen, and leaves no connection behind.
 var web = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-func get(url string) (code int, body string, err error) { return read(web.Get(url)) }
+func get(url string) (code int, body string, err error) { return ask(http.MethodGet, url, nil) }
 
-func read(res *http.Response, err error) (int, string, error) {
+func ask(method, url string, content []byte) (code int, body string, err error) {
+	req, err := http.NewRequest(method, url, bytes.NewReader(content))
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := web.Do(req)
 	if err != nil {
 		return 0, "", err
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	return res.StatusCode, string(body), err
+	text, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(text), err
 }
 
 // Eventually waits until is has no error any more.

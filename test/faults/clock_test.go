@@ -27,6 +27,7 @@ func TestClock(t *testing.T) {
 // more. It measures by the monotonic clock, so only what others have dated is
 // affected: requests of the HTTP API, whose answer tells what to do.
 func testClockLeaps(t *testing.T, binary string) {
+	t.Helper()
 	server := redistest.Start(t)
 	d := daemon.Start(t, daemon.Options{
 		Binary: binary,
@@ -41,12 +42,12 @@ func testClockLeaps(t *testing.T, binary string) {
 	}
 	for i, leap := range []struct {
 		signal syscall.Signal
-		hours  time.Duration // since the beginning
+		off    time.Duration // since the beginning
 		status int
 	}{
-		{syscall.SIGUSR1, 1, 401},
+		{syscall.SIGUSR1, time.Hour, 401},
 		{syscall.SIGUSR2, 0, 200},
-		{syscall.SIGUSR2, -1, 401},
+		{syscall.SIGUSR2, -time.Hour, 401},
 		{syscall.SIGUSR1, 0, 200},
 	} {
 		d.Signal(leap.signal)
@@ -60,13 +61,13 @@ func testClockLeaps(t *testing.T, binary string) {
 		<-c.Pinged
 		code, body, err := d.Post("private-jobs", "posted", "1", time.Now())
 		if code != leap.status || code == 401 && !strings.Contains(body, "set the clocks of both machines (NTP)") {
-			t.Errorf("%d hours off, the HTTP API answers %d %s %v", leap.hours, code, body, err)
+			t.Errorf("%s off, the HTTP API answers %d %s %v", leap.off, code, body, err)
 		}
 		if code == 200 {
 			c.Want("private-jobs", "posted", "1")
 		}
-		if code, body, err := d.Post("private-jobs", "dated", "1", time.Now().Add(leap.hours*time.Hour)); code != 200 {
-			t.Errorf("%d hours off, as the publisher is, the HTTP API answers %d %s %v", leap.hours, code, body, err)
+		if code, body, err := d.Post("private-jobs", "dated", "1", time.Now().Add(leap.off)); code != 200 {
+			t.Errorf("%s off, as the publisher is, the HTTP API answers %d %s %v", leap.off, code, body, err)
 		}
 		c.Want("private-jobs", "dated", "1")
 		if err := server.Client().Publish(context.Background(), "laravel-private-jobs", `{"event":"e","data":1}`).Err(); err != nil {
@@ -90,6 +91,7 @@ func testClockLeaps(t *testing.T, binary string) {
 // testNodesClock lets a node's last event of a cache channel outlive it, though its
 // clock is an hour behind: it counts by that of Redis.
 func testNodesClock(t *testing.T, binary string) {
+	t.Helper()
 	server := redistest.Start(t)
 	o := daemon.Options{
 		Binary: binary,

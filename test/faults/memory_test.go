@@ -34,7 +34,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	d.WaitMetric(`broadcastd_subscriptions{app="app",kind="public"}`, deaf)
 	big := strings.Repeat("x", 100<<10-2) // with quotes
-	for range 30 { // 3 MB for each, 120 MB for all
+	for range 30 {                        // 3 MB for each, 120 MB for all
 		for i := range deaf {
 			if code, body, err := d.Post(fmt.Sprint("deaf-", i), "e", big, time.Now()); code != 200 {
 				t.Fatal(code, body, err)

@@ -1,0 +1,50 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// sharePort lets other processes of the same user listen at the same address.
+func sharePort(c syscall.RawConn) error {
+	var inner error
+	err := c.Control(func(fd uintptr) {
+		inner = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	})
+	return errors.Join(err, inner)
+}
+
+// acceptWaiting accepts a connection if one waits, whatever the listener's deadline.
+func acceptWaiting(l net.Listener) net.Conn {
+	socket, ok := l.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	accepted := -1
+	err = raw.Control(func(fd uintptr) {
+		for {
+			accepted, _, err = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			if err != unix.EINTR && err != unix.ECONNABORTED { //nolint:errorlint // a system call's own
+				return
+			}
+		}
+	})
+	if err != nil || accepted < 0 {
+		return nil
+	}
+	file := os.NewFile(uintptr(accepted), "")
+	defer func() { _ = file.Close() }() // the connection has a copy
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil
+	}
+	return conn
+}

@@ -47,7 +47,9 @@ type SignedRequest struct {
 	// the server is mounted under.
 	Path, Prefix string
 	RawQuery     string
-	Body         []byte
+	// Body reads the body, once all else holds: nobody who can't sign has the
+	// server wait for it, or keep it. Nil: there is none.
+	Body func() ([]byte, error)
 }
 
 // paths are those that the signature may hold over, the likely ones first.
@@ -73,7 +75,8 @@ func (r SignedRequest) paths() []string {
 //
 // Names are lower-cased. A name occurs once; only name[] and name[0], name[1],
 // ... may repeat: they make one parameter, values joined by commas, which is
-// how Pusher's PHP library signs an array. Reasons: all of [SignatureReasons].
+// how Pusher's PHP library signs an array. Reasons: all of [SignatureReasons]. An
+// error of Body's is returned as it is.
 func VerifyRequest(req SignedRequest, app Credentials, now time.Time) (map[string]string, error) {
 	params, err := parseParams(req.RawQuery)
 	if err != nil {
@@ -93,14 +96,11 @@ func VerifyRequest(req SignedRequest, app Credentials, now time.Time) (map[strin
 	if err := checkTimestamp(params["auth_timestamp"], now); err != nil {
 		return nil, err
 	}
-	if err := checkBody(params, req.Body); err != nil {
-		return nil, err
-	}
 	signature := params["auth_signature"]
 	delete(params, "auth_signature")
 	for _, path := range req.paths() {
 		if matches(signature, app.Secret, requestText(req.Method, path, params)) {
-			return params, nil
+			return params, req.checkBody(params)
 		}
 	}
 	return nil, unauthorized(ReasonBadSignature, fmt.Sprintf(
@@ -149,7 +149,14 @@ func checkTimestamp(text string, now time.Time) error {
 	return nil
 }
 
-func checkBody(params map[string]string, body []byte) error {
+func (r SignedRequest) checkBody(params map[string]string) error {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = r.Body(); err != nil {
+			return err
+		}
+	}
 	sum, given := params["body_md5"]
 	switch {
 	case !given && len(body) > 0:

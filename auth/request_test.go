@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"maps"
 	"net/url"
 	"strconv"
@@ -30,6 +31,11 @@ func (r recordedRequest) sentAt(tb testing.TB) time.Time {
 	return time.Unix(seconds, 0)
 }
 
+// arrived is a body that is read when it is asked for.
+func arrived(body string) func() ([]byte, error) {
+	return func() ([]byte, error) { return []byte(body), nil }
+}
+
 func flip(s string, i int) string { return s[:i] + string([]byte{s[i] ^ 1}) + s[i+1:] }
 
 func TestVerifyRequestRecorded(t *testing.T) {
@@ -37,7 +43,7 @@ func TestVerifyRequestRecorded(t *testing.T) {
 	loadFixture(t, "http-api.json", &requests)
 	for _, r := range requests {
 		verify := func(path, query, body, secret string) error {
-			_, err := VerifyRequest(SignedRequest{Method: r.Method, Path: path, RawQuery: query, Body: []byte(body)}, Credentials{appKey, secret}, r.sentAt(t))
+			_, err := VerifyRequest(SignedRequest{Method: r.Method, Path: path, RawQuery: query, Body: arrived(body)}, Credentials{appKey, secret}, r.sentAt(t))
 			return err
 		}
 		if err := verify(r.Path, r.RawQuery, r.Body, appSecret); err != nil {
@@ -64,7 +70,7 @@ func TestVerifyRequestRecorded(t *testing.T) {
 				t.Errorf("%s: verifies with byte %d of the secret changed", r.Event, i)
 			}
 		}
-		if _, err := VerifyRequest(SignedRequest{Method: "PUT", Path: r.Path, RawQuery: r.RawQuery, Body: []byte(r.Body)}, app, r.sentAt(t)); err == nil {
+		if _, err := VerifyRequest(SignedRequest{Method: "PUT", Path: r.Path, RawQuery: r.RawQuery, Body: arrived(r.Body)}, app, r.sentAt(t)); err == nil {
 			t.Errorf("%s: verifies with another method", r.Event)
 		}
 	}
@@ -89,7 +95,7 @@ func TestRequestVector(t *testing.T) {
 	if !maps.EqualFunc(params, want, func(a, b []string) bool { return strings.Join(a, " ") == strings.Join(b, " ") }) {
 		t.Errorf("signed %v, want %v", params, want)
 	}
-	if _, err := VerifyRequest(SignedRequest{Method: "POST", Path: "/apps/3/events", RawQuery: query, Body: body}, Credentials{docKey, docSecret}, now); err != nil {
+	if _, err := VerifyRequest(SignedRequest{Method: "POST", Path: "/apps/3/events", RawQuery: query, Body: arrived(string(body))}, Credentials{docKey, docSecret}, now); err != nil {
 		t.Errorf("our own signature: %v", err)
 	}
 }
@@ -132,8 +138,9 @@ func TestVerifyRequestReasons(t *testing.T) {
 		"no timestamp":          {without("auth_timestamp"), ReasonMalformed, "auth_timestamp is missing"},
 		"no version":            {without("auth_version"), ReasonMalformed, "auth_version is missing"},
 		"no signature":          {without("auth_signature"), ReasonMalformed, "auth_signature is missing"},
-		"no body_md5":           {without("body_md5"), ReasonBadBody, "body_md5 is missing"},
-		"wrong body_md5":        {with("body_md5", "d41d8cd98f00b204e9800998ecf8427e"), ReasonBadBody, "exact bytes"},
+		"no body_md5":           {SignRequest("POST", path, nil, nil, appKey, appSecret, now), ReasonBadBody, "body_md5 is missing"},
+		"wrong body_md5":        {SignRequest("POST", path, nil, []byte("{}"), appKey, appSecret, now), ReasonBadBody, "exact bytes"},
+		"forged body_md5":       {with("body_md5", "d41d8cd98f00b204e9800998ecf8427e"), ReasonBadSignature, "secret"},
 		"other key":             {signed(now, "other"), ReasonOtherKey, "REVERB_APP_KEY"},
 		"other version":         {with("auth_version", "2.0"), ReasonBadVersion, "1.0"},
 		"parameter added":       {valid + "&info=user_count", ReasonBadSignature, `"/apps/app-id/events"`},
@@ -144,7 +151,7 @@ func TestVerifyRequestReasons(t *testing.T) {
 		"name as percent code":  {strings.Replace(valid, "auth_key", "%61uth_key", 1), resultOK, ""},
 		"name in capitals":      {strings.Replace(valid, "auth_key", "Auth_Key", 1), resultOK, ""},
 	} {
-		_, err := VerifyRequest(SignedRequest{Method: "POST", Path: path, RawQuery: tt.query, Body: body}, app, now)
+		_, err := VerifyRequest(SignedRequest{Method: "POST", Path: path, RawQuery: tt.query, Body: arrived(string(body))}, app, now)
 		if got := reasonOf(t, err); got != tt.want {
 			t.Errorf("%s: %s, want %s (%v)", name, got, tt.want, err)
 			continue
@@ -165,8 +172,29 @@ func TestVerifyRequestReasons(t *testing.T) {
 		t.Errorf("body_md5 of an empty body: %v", err)
 	}
 	unsigned := SignRequest("POST", path, nil, body, appKey, "", now)
-	if _, err := VerifyRequest(SignedRequest{Method: "POST", Path: path, RawQuery: unsigned, Body: body}, Credentials{Key: appKey}, now); err == nil {
+	if _, err := VerifyRequest(SignedRequest{Method: "POST", Path: path, RawQuery: unsigned, Body: arrived(string(body))}, Credentials{Key: appKey}, now); err == nil {
 		t.Error("an empty secret verifies")
+	}
+}
+
+// TestVerifyRequestBeforeTheBody has nobody listened to who can't sign.
+func TestVerifyRequestBeforeTheBody(t *testing.T) {
+	const path = "/apps/app-id/events"
+	now, gone := time.Unix(1_800_000_000, 0), errors.New("the connection is gone")
+	read := 0
+	verify := func(secret string) error {
+		query := SignRequest("POST", path, nil, []byte("{}"), appKey, secret, now)
+		_, err := VerifyRequest(SignedRequest{Method: "POST", Path: path, RawQuery: query, Body: func() ([]byte, error) {
+			read++
+			return nil, gone
+		}}, app, now)
+		return err
+	}
+	if got := reasonOf(t, verify("forged")); got != ReasonBadSignature || read != 0 {
+		t.Errorf("a forged signature: %s, and the body was read %d times", got, read)
+	}
+	if err := verify(appSecret); !errors.Is(err, gone) || read != 1 {
+		t.Errorf("a body that can't be read: %v, read %d times", err, read)
 	}
 }
 
@@ -248,7 +276,7 @@ func FuzzVerifyRequest(f *testing.F) {
 	}
 	f.Add("GET", "/%", "info[]=a&info[1]=b&A=%", []byte(nil), int64(0))
 	f.Fuzz(func(t *testing.T, method, path, query string, body []byte, now int64) {
-		req := SignedRequest{Method: method, Path: path, RawQuery: query, Body: body}
+		req := SignedRequest{Method: method, Path: path, RawQuery: query, Body: arrived(string(body))}
 		params, err := VerifyRequest(req, app, time.Unix(now, 0))
 		if err != nil {
 			_ = refusal(t, err)
@@ -284,7 +312,7 @@ func BenchmarkVerifyRequest(b *testing.B) {
 	now := time.Now()
 	app := Credentials{Key: appKey, Secret: appSecret}
 	req := SignedRequest{
-		Method: "POST", Path: "/apps/app-id/events", Body: body,
+		Method: "POST", Path: "/apps/app-id/events", Body: arrived(string(body)),
 		RawQuery: SignRequest("POST", "/apps/app-id/events", nil, body, app.Key, app.Secret, now),
 	}
 	b.ReportAllocs()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"time"
 )
 
@@ -28,8 +29,12 @@ type bench struct {
 	churnRounds int
 	perRound    int // connections
 	curve       sizes
-	loops       int    // goroutines that read, for each crowd
-	plot        string // the file that curve draws to; empty: none
+	loops       int            // goroutines that read, for each crowd
+	plot        string         // the file that curve draws to; empty: none
+	healthy     int            // clients beside attackers
+	attackers   int            // of attacks that need many
+	attack      *regexp.Regexp // the names of those to measure; nil: all
+	markdown    string         // the file that attacks writes its table to; empty: none
 }
 
 // demandedSizes are those that the demands are about.
@@ -47,6 +52,8 @@ var demandedSizes = bench{
 	perRound:    5000,
 	curve:       sizes{10, 100, 1000, 10_000},
 	loops:       1,
+	healthy:     300,
+	attackers:   2000,
 }
 
 // measure runs scenarios one after the other. One that fails stops no other.

@@ -15,6 +15,8 @@ const (
 	// accepts, app.max_event_size.
 	minSize      = 95
 	maxEventSize = 100 << 10
+	// maxMessage is the largest message of a client, app.max_message_size.
+	maxMessage = 100 << 10
 )
 
 // event is what a publisher sends.

@@ -54,7 +54,7 @@ func TestSignedTarget(t *testing.T) {
 	const path = "/apps/bench/events"
 	target := benchApp.target(path, body, now)
 	_, err := auth.VerifyRequest(auth.SignedRequest{
-		Method: "POST", Path: path, RawQuery: target[len(path)+1:], Body: body,
+		Method: "POST", Path: path, RawQuery: target[len(path)+1:], Body: func() ([]byte, error) { return body, nil },
 	}, auth.Credentials{Key: benchApp.Key, Secret: benchApp.Secret}, now)
 	if err != nil {
 		t.Error(err)

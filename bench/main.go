@@ -35,6 +35,7 @@ var scenarios = []scenario{
 	{"direct", "messages to one user beside broadcasts to everybody", measureDirect},
 	{"stampede", "clients that come at once, about whom a slow API is asked", measureStampede},
 	{"slow", "clients that stop reading, and the others", measureSlow},
+	{"attacks", "healthy clients while others attack", measureAttacks},
 	{"deflate", "events with and without compression", measureDeflate},
 	{"cluster", "what several nodes and their Redis cost, beside one by itself", measureCluster},
 	{"curve", "processor time of a delivery against subscribers", measureCurve},
@@ -48,8 +49,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
-	if slices.Equal(args, []string{probeCommand}) {
+	switch {
+	case slices.Equal(args, []string{probeCommand}):
 		return status(stderr, runProbe(ctx, os.Stdin, stdout))
+	case slices.Equal(args, []string{attackCommand}):
+		return status(stderr, runAttackers(ctx, os.Stdin, stdout))
 	}
 	o, err := parseOptions(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {

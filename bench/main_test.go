@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,9 +13,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain is the probe also, since that is this program run again.
+// TestMain is the probe and the attackers also, since they are this program run
+// again.
 func TestMain(m *testing.M) {
-	if slices.Equal(os.Args[1:], []string{probeCommand}) {
+	if len(os.Args) == 2 && slices.Contains([]string{probeCommand, attackCommand}, os.Args[1]) {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	goleak.VerifyTestMain(m)
@@ -27,7 +29,9 @@ func TestScenarios(t *testing.T) {
 		progress: io.Discard, rounds: 1, duration: 100 * time.Millisecond,
 		subscribers: 20, slow: 2, slowSize: 60_000, connections: 20, most: 30, rate: 500, firstRate: 1000,
 		churnRounds: 3, perRound: 10, curve: sizes{2, 20}, loops: 2,
-		plot: filepath.Join(t.TempDir(), "plot.svg"),
+		plot:    filepath.Join(t.TempDir(), "plot.svg"),
+		healthy: 10, attackers: 10, attack: regexp.MustCompile("^pings$|^silent|inflate to what"),
+		markdown: filepath.Join(t.TempDir(), "attacks.md"),
 	}
 	chosen, err := choose("all")
 	if err != nil {
@@ -50,8 +54,10 @@ func TestScenarios(t *testing.T) {
 			t.Errorf("scenario %s has no figures", s.name)
 		}
 	}
-	if _, err := os.Stat(b.plot); err != nil {
-		t.Error(err)
+	for _, file := range []string{b.plot, b.markdown} {
+		if _, err := os.Stat(file); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,11 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	only := f.String("scenario", "all", scenarioHelp())
 	f.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	f.StringVar(&o.plot, "plot", "", "write the curve as SVG to this `file`")
+	f.StringVar(&o.markdown, "markdown", "", "write the table of attacks as Markdown to this `file`")
+	f.Func("attack", "measure only attacks whose names match this `regexp`", func(text string) (err error) {
+		o.attack, err = regexp.Compile(text)
+		return err
+	})
 	f.DurationVar(&o.duration, "duration", o.duration, "of each load of events")
 	f.Var(&o.curve, "curve", "the numbers of subscribers of curve")
 	positive := map[string]*int{}
@@ -42,6 +48,8 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	whole(&o.most, "most", "clients of the last part of memory")
 	whole(&o.rate, "rate", "events a second of single, and of memory's last part")
 	whole(&o.firstRate, "first-rate", "publishes a second that saturate begins with")
+	whole(&o.healthy, "healthy", "clients beside attackers")
+	whole(&o.attackers, "attackers", "of attacks that need many; of others there are 4")
 	whole(&o.churnRounds, "churn-rounds", "how often the clients of churn come and go")
 	whole(&o.perRound, "per-round", "clients of churn that come and go together")
 	whole(&o.loops, "loops", "threads that read for each crowd of clients")

@@ -29,6 +29,7 @@ var layers = map[string][]string{
 	"test/daemon":         {"auth", "protocol"},
 	"internal/webhook":    {"protocol"},
 	"internal/server":     {"auth", "channels", "internal/config", "internal/nonblock", "internal/socket", "internal/webhook", "protocol"},
+	"bench":               {"test/attack"},
 	"cmd/broadcastd":      {"auth", "channels", "internal/config", "internal/logqueue", "internal/server", "internal/socket", "protocol", "redisbridge", "redisbridge/cluster"},
 	"test/proxy":          {},
 	"test/soak":           {"test/proxy"},

@@ -64,20 +64,23 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (call, err
 		return call{}, &apiError{http.StatusNotFound, "app_not_found", fmt.Sprintf("no app has the id %.60q", id)}
 	}
 	limit := s.config().MaxRequestSize
-	body, err := readBody(w, r, int64(limit))
+	var body []byte
+	params, err := auth.VerifyRequest(auth.SignedRequest{
+		Method: r.Method, Path: r.URL.EscapedPath(), Prefix: s.cfg.Path, RawQuery: r.URL.RawQuery,
+		Body: func() (_ []byte, err error) {
+			body, err = readBody(w, r, int64(limit))
+			return body, err
+		},
+	}, a.credentials(), time.Now())
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return call{}, &apiError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf(
 			"the request's body is over %d bytes (key max_request_size)", limit)}
 	}
+	if no, ok := errors.AsType[*auth.Refusal](err); ok {
+		return call{}, &apiError{no.Status, no.Reason, no.Message}
+	}
 	if err != nil {
 		return call{}, badRequest("the request's body could not be read")
-	}
-	params, err := auth.VerifyRequest(auth.SignedRequest{
-		Method: r.Method, Path: r.URL.EscapedPath(), Prefix: s.cfg.Path, RawQuery: r.URL.RawQuery, Body: body,
-	}, a.credentials(), time.Now())
-	if err != nil {
-		no := refusalOf(err)
-		return call{}, &apiError{no.Status, no.Reason, no.Message}
 	}
 	return call{app: a, params: params, body: body, path: r.PathValue, header: w.Header()}, nil
 }

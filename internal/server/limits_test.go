@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"broadcastd/internal/config"
@@ -60,6 +61,46 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 	c.want(`{"event":"pusher_internal:subscription_succeeded","channel":"a","data":"{}"}`)
 	c.unsubscribe("a")
 	c.subscribe("c")
+}
+
+// TestAppearancesAreBounded has a client join and leave a presence channel, of
+// which its members are told each time, as fast as it can.
+func TestAppearancesAreBounded(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	member, c := d.connect(t), d.connect(t)
+	member.joinAs("presence-room", "member")
+	const often, atOnce = 300, 100
+	for range often {
+		c.send(c.subscription("presence-room", "hostile"))
+		c.unsubscribe("presence-room")
+	}
+	joined := 0
+	for range often {
+		switch m := c.next(); m.Event {
+		case "pusher_internal:subscription_succeeded":
+			joined++
+		case "pusher:subscription_error":
+			if !strings.Contains(string(m.Data), `"status":429`) {
+				t.Fatalf("refused with %s", m.Data)
+			}
+		default:
+			t.Fatalf("got %+v", m)
+		}
+	}
+	// What was joined in the time that this took is some more.
+	if joined < atOnce || joined == often {
+		t.Errorf("%d of %d were let in, want about %d", joined, often, atOnce)
+	}
+	for range joined {
+		for _, event := range []string{"pusher_internal:member_added", "pusher_internal:member_removed"} {
+			if m := member.next(); m.Event != event {
+				t.Fatalf("a member got %+v, want %s", m, event)
+			}
+		}
+	}
+	member.fence()
+	c.subscribe("jobs") // is no appearance
 }
 
 // TestTokenNeedsAuthorization: a token that the API would not get to see is no

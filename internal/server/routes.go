@@ -80,6 +80,7 @@ func (s *Server) publicRoutes() http.Handler {
 		mux.Handle(s.cfg.Path+rt.pattern, h)
 	}
 	return withSafeHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		endFraming(w, r)
 		sent := r.URL.EscapedPath()
 		if clean := path.Clean(sent); sent != clean && sent != clean+"/" {
 			other.ServeHTTP(w, r)

@@ -31,8 +31,9 @@ type session struct {
 
 	mu            sync.Mutex // guards the following
 	subscriptions map[string]*subscription
-	asking        int   // pending subscriptions
-	user          *user // nil: not signed in
+	asking        int           // pending subscriptions
+	user          *user         // nil: not signed in
+	appearances   *rate.Limiter // of joined presence channels; made with the first
 	ended         bool
 }
 

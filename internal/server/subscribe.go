@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"golang.org/x/time/rate"
+
 	"broadcastd/auth"
 	"broadcastd/protocol"
 )
@@ -118,6 +120,10 @@ func (ses *session) joinLocked(channel string, member *protocol.Member) *subscri
 	case ses.full():
 		ses.refuseFull(channel)
 		return nil
+	case member != nil && !ses.mayAppear():
+		ses.refuse(channel, "too_many", typeLimit, http.StatusTooManyRequests,
+			fmt.Sprintf("the connection joins more than %d presence channels a second", appearances))
+		return nil
 	}
 	if member != nil { // before the client hears that it is in
 		ses.app.present.add(member.UserID, ses)
@@ -146,6 +152,22 @@ func (ses *session) full() bool {
 func (ses *session) refuseFull(channel string) {
 	ses.refuse(channel, "too_many", typeLimit, http.StatusForbidden,
 		fmt.Sprintf("the connection has %d subscriptions, and may not have more", len(ses.subscriptions)))
+}
+
+// A client that joins a presence channel, and one that leaves it, is told of to all
+// its members. These bound how often a connection may have that done: so many times
+// at once, as after a reconnect, and then so many a second.
+const (
+	appearancesAtOnce = 100
+	appearances       = 10
+)
+
+// mayAppear counts a presence channel that is joined. ses.mu must be held.
+func (ses *session) mayAppear() bool {
+	if ses.appearances == nil {
+		ses.appearances = rate.NewLimiter(appearances, appearancesAtOnce)
+	}
+	return ses.appearances.Allow()
 }
 
 // isUser reports whether the client has signed in as the user.

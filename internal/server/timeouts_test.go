@@ -52,7 +52,8 @@ func TestBodyTimeout(t *testing.T) {
 	t.Parallel()
 	d := startWith(t, func(o *server.Options) { o.BodyTimeout = soon })
 	c := d.dial(t)
-	c.write([]byte("POST " + eventsPath + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"))
+	query := auth.SignRequest(http.MethodPost, eventsPath, nil, make([]byte, 100), appKey, appSecret, time.Now())
+	c.write([]byte("POST " + eventsPath + "?" + query + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"))
 	if res := c.response(); res.StatusCode != http.StatusBadRequest || !res.Close {
 		t.Errorf("half a body: %s, closes %v", res.Status, res.Close)
 	}

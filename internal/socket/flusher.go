@@ -22,6 +22,7 @@ type Flusher struct {
 
 	delivered, bytes atomic.Int64
 	pending          atomic.Int64           // bytes of broadcasts that not everybody was given
+	caused           atomic.Int64           // those of them that no source published: clients came or went
 	killed           atomic.Pointer[Reason] // all connections are to end at once
 
 	mu      sync.Mutex // guards the following
@@ -80,6 +81,9 @@ const (
 	// maxBacklog is the number of items in an inbox above which those who
 	// fill it are made to wait.
 	maxBacklog = 1 << 16
+	// maxHeard is the same for what clients send. All wait that long for who sends
+	// without a pause, and so do events.
+	maxHeard = 1 << 13
 	// maxPending is the same for the bytes of broadcasts. A connection may get
 	// them all at once, so it is about what the kernel takes for one: who reads as
 	// fast as it can must not be taken for slow because the source is faster than
@@ -119,6 +123,9 @@ func (f *Flusher) push(w work) {
 func (f *Flusher) queue(w work) int {
 	if w.op == opBroadcast {
 		f.pending.Add(int64(len(w.frame)))
+		if w.received == 0 {
+			f.caused.Add(int64(len(w.frame)))
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -169,10 +176,10 @@ func (f *Flusher) wait() {
 	}
 }
 
-// waitToRead holds a poller back, but only while the inbox itself is long: with
-// one client all others would wait to be heard, and pongs come too late.
+// waitToRead holds a poller back, but only for what clients cause: with one client
+// all others wait to be heard, and pongs must not come too late because of a source.
 func (f *Flusher) waitToRead() {
-	for f.backlog.Load() > maxBacklog {
+	for f.backlog.Load() > maxHeard || f.caused.Load() > maxPending {
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -339,7 +346,7 @@ func (f *Flusher) doKilled(w *work, reason *Reason) {
 		f.attach(w.conn)
 		f.kill(w.conn, reason)
 	case opBroadcast:
-		f.gave(broadcast{frame: protocol.Shared{Frame: w.frame}})
+		f.gave(broadcast{frame: protocol.Shared{Frame: w.frame}, received: w.received})
 	case opDetach:
 		f.detach(w.conn)
 	}

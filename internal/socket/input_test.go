@@ -15,11 +15,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
 	"github.com/klauspost/compress/flate"
+
+	"broadcastd/protocol"
 )
 
 // heard is what came of a client's bytes.
@@ -326,6 +329,65 @@ func TestInputKeepsNothing(t *testing.T) {
 	}
 	if c.in != nil || len(h.messages) != 1 {
 		t.Errorf("after %d messages %+v is kept", len(h.messages), c.in)
+	}
+}
+
+// TestFloodIsReadLater has a client send more than the flusher works off.
+func TestFloodIsReadLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &Flusher{wake: make(chan struct{}, 1)}
+		c := &Conn{flusher: f, limits: &Limits{MaxMessageSize: testLimit}, handler: nobody{}}
+		const pings = 2 * maxHeard
+		go c.receive(bytes.Repeat(clientFrame(0x89, nil, [4]byte{}), pings))
+		synctest.Wait()
+		if n := f.backlog.Load(); n > maxHeard+1 {
+			t.Errorf("%d answers wait, want %d at most", n, maxHeard+1)
+		}
+		for answered := int64(0); answered < pings; {
+			answered += f.backlog.Load()
+			f.mu.Lock() // as workOff
+			f.inbox = nil
+			f.backlog.Store(0)
+			f.mu.Unlock()
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// TestWhatClientsCauseIsReadLater has clients be told of others, and events come,
+// faster than either is written: only the former lets clients wait.
+func TestWhatClientsCauseIsReadLater(t *testing.T) {
+	for name, tt := range map[string]struct {
+		received time.Time
+		answers  int64
+	}{
+		"events":           {time.Now(), 1},
+		"members come, go": {time.Time{}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &Flusher{wake: make(chan struct{}, 1), topics: topics{}}
+				fs := &Flushers{all: []*Flusher{f}}
+				for f.pending.Load() <= maxPending {
+					fs.Broadcast(0, 1, protocol.Shared{Frame: make(protocol.Frame, 1000)}, 0, tt.received)
+				}
+				waiting := f.backlog.Load()
+				c := &Conn{flusher: f, limits: &Limits{MaxMessageSize: testLimit}, handler: nobody{}}
+				go c.receive(clientFrame(0x89, nil, [4]byte{}))
+				synctest.Wait()
+				if got := f.backlog.Load() - waiting; got != tt.answers {
+					t.Errorf("%d pings are answered, want %d", got, tt.answers)
+				}
+				for i := range waiting { // nobody is in the topic
+					f.broadcast(&f.inbox[i])
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if got := f.backlog.Load() - waiting; got != 1 || f.caused.Load() != 0 {
+					t.Errorf("afterwards %d are, and %d bytes count as caused", got, f.caused.Load())
+				}
+			})
+		})
 	}
 }
 

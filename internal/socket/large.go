@@ -169,7 +169,9 @@ func (f *Flusher) give(c *Conn, b *broadcast) {
 // gave notes that everybody has been given a broadcast.
 func (f *Flusher) gave(b broadcast) {
 	f.pending.Add(-int64(len(b.frame.Frame)))
-	if b.received != 0 {
-		f.received = append(f.received, b.received)
+	if b.received == 0 {
+		f.caused.Add(-int64(len(b.frame.Frame)))
+		return
 	}
+	f.received = append(f.received, b.received)
 }

@@ -30,9 +30,15 @@ type poller struct {
 	buf    []byte
 }
 
-// pollBuffer is what is read from a connection before the next one has its
-// turn, in bytes.
-const pollBuffer = 16 << 10
+const (
+	// pollBuffer is what is read from a connection before the next one has its
+	// turn, in bytes.
+	pollBuffer = 16 << 10
+	// deflatedTurn is the same for a client that may compress, whose bytes can be
+	// a thousand times as much work: many of them would keep others from being
+	// heard for so long that they seem to be gone.
+	deflatedTurn = 512
+)
 
 var errEnd = io.EOF
 
@@ -152,7 +158,11 @@ func (p *poller) serve(c *Conn, events uint32, now int64) {
 	if events&^writable == 0 {
 		return
 	}
-	n, err := l.read(p.buf)
+	buf := p.buf
+	if c.deflates {
+		buf = buf[:deflatedTurn]
+	}
+	n, err := l.read(buf)
 	if n > 0 {
 		c.heard.Store(now)
 		c.receive(p.buf[:n])

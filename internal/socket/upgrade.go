@@ -70,9 +70,11 @@ type upgrader struct {
 // errTaken is how the library hears that it gets no connection.
 var errTaken = errors.New("the connection was taken over")
 
-// WriteHeader keeps the status of an upgrade to itself; Hijack writes it.
+// WriteHeader keeps the status of an upgrade to itself; Hijack writes it. A refusal
+// ends the connection: what follows may be frames for all that a proxy knows.
 func (u *upgrader) WriteHeader(status int) {
 	if status != http.StatusSwitchingProtocols && !u.taken {
+		u.Header().Set("Connection", "close")
 		u.ResponseWriter.WriteHeader(status)
 	}
 }

@@ -11,13 +11,16 @@ import (
 func TestPanicCostsOneMessage(t *testing.T) {
 	server := redistest.Start(t)
 	var b *running
+	started := make(chan struct{})
 	opt := Options{URL: server.URL(), Sources: laravel, Publish: func(app string, e protocol.Event) error {
 		if e.Name == "bad" {
 			panic("boom")
 		}
+		<-started
 		return b.deliver(app, e)
 	}}
 	b = start(t, opt)
+	close(started)
 	b.untilUp()
 	publish(t, server.Client(), `{"event":"bad"}`, "laravel_database_a")
 	publish(t, server.Client(), `{"event":"good"}`, "laravel_database_a")

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadcastd/internal/config"
+	"broadcastd/internal/server"
 	"broadcastd/redisbridge"
 )
 
@@ -19,8 +20,8 @@ func newCheck(env []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Validate the configuration and print what is in effect",
-		Long: `Validate the configuration and print what is in effect, secrets masked, with
-where each value came from.
+		Long: `Validate the configuration, certificates included, and print what is in effect,
+secrets masked, with where each value came from.
 
 With --redis it also listens for that long to everything that is published in
 Redis, and tells which channels came under which prefix: a wrong prefix is the
@@ -32,6 +33,9 @@ usual reason why no event arrives.`,
 			loaded, err := s.load(cmd)
 			if loaded.From != nil { // readable, if not valid
 				err = errors.Join(loaded.Print(cmd.OutOrStdout()), err)
+			}
+			if err == nil {
+				err = server.CheckTLS(loaded.Config.TLS)
 			}
 			if err != nil {
 				return err

@@ -280,6 +280,25 @@ func TestCheckAndHealth(t *testing.T) {
 	}
 }
 
+// TestCheckReadsTheCertificate: what would stop a start or a reload is found before.
+func TestCheckReadsTheCertificate(t *testing.T) {
+	dir := t.TempDir()
+	files := []string{"BROADCASTD_TLS_CERT=" + dir + "/cert.pem", "BROADCASTD_TLS_KEY=" + dir + "/key.pem"}
+	for what, want := range map[string]string{"": "no such file", "no certificate": "failed to find any PEM data"} {
+		if what != "" {
+			for _, name := range []string{"cert.pem", "key.pem"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(what), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		out, err := command(t, append(files, app...), "check").CombinedOutput()
+		if err == nil || !bytes.Contains(out, []byte("tls.cert")) || !bytes.Contains(out, []byte(want)) {
+			t.Errorf("with %q in the files: %v\n%s", what, err, out)
+		}
+	}
+}
+
 func TestCheckRedis(t *testing.T) {
 	redis := redistest.Start(t)
 	cmd := command(t, append(app, "BROADCASTD_REDIS_URL="+redis.URL()), "check", "--redis=3s")

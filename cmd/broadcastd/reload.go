@@ -35,7 +35,7 @@ outcome in the server's log.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			loaded, err := s.load(cmd)
 			if loaded.From == nil { // not even readable
-				return err
+				return fmt.Errorf("nothing has changed, as the server was not asked: %w", err)
 			}
 			changes, err := askReload(cmd.Context(), loaded.Config.Admin)
 			if err != nil {
@@ -77,7 +77,7 @@ func askReload(ctx context.Context, admin config.Admin) (changes config.Changes,
 	}
 	var no struct{ Error string }
 	_ = json.Unmarshal(body, &no) // what isn't JSON has none
-	return changes, fmt.Errorf("the server refuses: %s", cmp.Or(no.Error, res.Status))
+	return changes, fmt.Errorf("the server refuses, and nothing has changed: %s", cmp.Or(no.Error, res.Status))
 }
 
 // reachable is how a listener on this machine is reached.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -111,7 +112,7 @@ func start(ctx context.Context, cfg config.Config, load func() (config.Config, e
 			_ = bridge.Run(hearing) // ends with it, without an error
 		}
 	}()
-	log.Info("listening", "address", srv.Addr().String(), "path", cfg.Path, "admin", fmt.Sprint(srv.AdminAddr()), "version", versionText())
+	log.Info("listening", "address", srv.Addr().String(), "path", cfg.Path, "admin", at(srv.AdminAddr()), "version", versionText())
 	if dev {
 		printDevHelp(stdout, cfg, srv.Addr())
 	}
@@ -152,6 +153,14 @@ func start(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		return fmt.Errorf("serving: %w", err)
 	}
 	return nil
+}
+
+// at is where a listener is, or nothing for none.
+func at(addr net.Addr) string {
+	if addr == nil {
+		return ""
+	}
+	return addr.String()
 }
 
 // newBridge makes what hears Laravel publish in Redis, or nil if nothing shall.

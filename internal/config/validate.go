@@ -138,6 +138,9 @@ func (v *validator) admin(a *Admin) {
 	case a.Token == "" && !isLoopback(host):
 		v.fail("admin.listen", "%s can be reached from other machines; set admin.token, which they must send, or listen on 127.0.0.1", quote(a.Listen))
 	}
+	if a.Pprof && a.Listen == "" {
+		v.fail("admin.pprof", "there is no listener to have the profiles; set admin.listen")
+	}
 	if a.Token != "" && (len(a.Token) < minToken || strings.ContainsFunc(a.Token, func(r rune) bool { return r <= ' ' || r > '~' })) {
 		v.fail("admin.token", "it must be %d characters or more, of ASCII, without spaces (openssl rand -hex 32 makes one)", minToken)
 	}

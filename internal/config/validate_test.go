@@ -124,6 +124,7 @@ var invalidFiles = map[string][]string{
 	"admin-open": {
 		`2: admin.listen: "0.0.0.0:9601" can be reached from other machines; set admin.token, which they must send, or listen on 127.0.0.1`,
 	},
+	"admin-pprof": {"2: admin.pprof: there is no listener to have the profiles; set admin.listen"},
 	"admin-token": {
 		"2: admin.token: it must be 16 characters or more, of ASCII, without spaces (openssl rand -hex 32 makes one)",
 	},

@@ -65,6 +65,15 @@ func newCertificates(files config.TLS, reg prometheus.Registerer, log *slog.Logg
 	return c, nil
 }
 
+// CheckTLS reports why a start, or a reload, could not use the certificate.
+func CheckTLS(files config.TLS) error {
+	if files.Cert == "" {
+		return nil
+	}
+	_, err := readCertificate(files)
+	return err
+}
+
 // readCertificate's errors name the keys and quote nothing of the files.
 func readCertificate(files config.TLS) (*certificate, error) {
 	c := &certificate{files: files, stamp: stampOf(files)} // before reading: what changes meanwhile is read again

@@ -49,9 +49,9 @@ func TestReload(t *testing.T) {
 	write(t, file, fmt.Sprintf(plainApp, "debug")+"path: /ws\n")
 	wants("applied: log.level\nneeds a restart: path\n", "", 0)
 	write(t, file, fmt.Sprintf(plainApp, "loud"))
-	wants("", "log.level", 1)
+	wants("", `nothing has changed: `+file+`:5: log.level`, 1)
 	write(t, file, "app: [")
-	wants("", "not valid YAML", 1)
+	wants("", "nothing has changed, as the server was not asked: ", 1)
 
 	d.signal(syscall.SIGHUP)
 	if got := boss.next(t); !regexp.MustCompile("^RELOADING=1\nMONOTONIC_USEC=[0-9]+$").MatchString(got) {

@@ -42,7 +42,7 @@ bin/jobs:
 	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/jobs
 
 test: build $(JS:%=%$(MODULES)) ## all tests: Go, browser, clients in Node with one node and with three (RACE=1: race detector)
-	@scripts/need.sh redis-server chromium nginx caddy openssl php-cli php-redis prometheus systemd
+	@scripts/need.sh redis-server chromium nginx caddy haproxy openssl php-cli php-redis prometheus systemd
 	$(GOTEST) ./...
 	cd test/deploy/schema && go test -count=1 ./... # its files are outside of what the cache looks at
 	scripts/image-smoke.sh

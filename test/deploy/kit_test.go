@@ -139,10 +139,7 @@ app: {id: app-id, key: app-key, secret: app-secret, webhooks: [{url: %[2]q}]}
 // scrapeTLS is what only a node with a certificate has.
 func scrapeTLS(t *testing.T) []byte {
 	t.Helper()
-	dir := t.TempDir()
-	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	run(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-		"-keyout", key, "-out", cert, "-days", "1", "-subj", "/CN=localhost")
+	cert, key := selfSigned(t)
 	_, admin := startDaemon(t, []string{
 		"BROADCASTD_APP_ID=app-id", "BROADCASTD_APP_KEY=app-key", "BROADCASTD_APP_SECRET=app-secret",
 		"BROADCASTD_HOST=127.0.0.1", "BROADCASTD_PORT=0", "BROADCASTD_ADMIN_LISTEN=127.0.0.1:0",
@@ -150,6 +147,16 @@ func scrapeTLS(t *testing.T) []byte {
 	}, "start")
 	lines := regexp.MustCompile(`(?m)^.*broadcastd_tls_.*\n`).FindAll(get(t, "http://"+admin+"/metrics"), -1)
 	return bytes.Join(lines, nil)
+}
+
+// selfSigned makes the files of a certificate for localhost.
+func selfSigned(t *testing.T) (cert, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	run(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+		"-keyout", key, "-out", cert, "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+	return cert, key
 }
 
 // startDaemon gives the addresses for clients and for the admin.

@@ -15,11 +15,12 @@ const memoryShare = 0.9
 
 // limitMemory has Go collect garbage more often before the cgroup's limit ends the
 // process, unless GOMEMLIMIT says at what, and logs what is in effect.
-func limitMemory(log *slog.Logger) {
+func limitMemory(cgroup memlimit.Provider, log *slog.Logger) {
 	by := "GOMEMLIMIT"
 	if os.Getenv(by) == "" {
+		_ = os.Unsetenv(by) // an empty one is none to Go, and one to the library
 		by = "cgroup"
-		if _, err := memlimit.Set(memlimit.WithRatio(memoryShare)); err != nil {
+		if _, err := memlimit.Set(memlimit.WithProvider(cgroup), memlimit.WithRatio(memoryShare)); err != nil {
 			log.Debug("the cgroup's memory limit is unknown", "err", err) // none, mostly
 		}
 	}

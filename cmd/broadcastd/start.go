@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
@@ -72,7 +73,7 @@ func start(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		load = withRedis(load, cfg.Redis.URL)
 	}
 
-	limitMemory(log)
+	limitMemory(memlimit.FromCgroup, log)
 	registry := prometheus.NewRegistry()
 	clu, err := newCluster(cfg, registry, log)
 	if err != nil {

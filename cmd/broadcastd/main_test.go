@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -280,11 +281,21 @@ func TestCheckAndHealth(t *testing.T) {
 	}
 }
 
+func TestLogsOfBothFormatsHaveReadableDurations(t *testing.T) {
+	for format, want := range map[string]string{"text": "gap=2m0s", "json": `"gap":"2m0s"`} {
+		var log bytes.Buffer
+		newLogger(format, slog.LevelInfo, &log).Info("back", "gap", 2*time.Minute)
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s: %q lacks %q", format, log.String(), want)
+		}
+	}
+}
+
 // TestCheckReadsTheCertificate: what would stop a start or a reload is found before.
 func TestCheckReadsTheCertificate(t *testing.T) {
-	dir := t.TempDir()
-	files := []string{"BROADCASTD_TLS_CERT=" + dir + "/cert.pem", "BROADCASTD_TLS_KEY=" + dir + "/key.pem"}
 	for what, want := range map[string]string{"": "no such file", "no certificate": "failed to find any PEM data"} {
+		dir := t.TempDir()
+		files := []string{"BROADCASTD_TLS_CERT=" + dir + "/cert.pem", "BROADCASTD_TLS_KEY=" + dir + "/key.pem"}
 		if what != "" {
 			for _, name := range []string{"cert.pem", "key.pem"} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(what), 0o600); err != nil {

@@ -90,6 +90,9 @@ func (c *certificates) use(next *certificate) {
 	before := c.current.Swap(next)
 	expires := next.cert.Leaf.NotAfter
 	c.expires.Set(float64(expires.Unix()))
+	if time.Now().After(expires) {
+		c.log.Warn("the certificate in use has expired, and clients refuse it: renew it (keys tls.cert and tls.key)", "expired", expires.UTC().Format(time.RFC3339))
+	}
 	if before != nil && string(before.cert.Leaf.Raw) != string(next.cert.Leaf.Raw) {
 		c.log.Info("another certificate is in use", "expires", expires.UTC().Format(time.RFC3339))
 	}

@@ -26,6 +26,11 @@ import (
 // certify writes a certificate for 127.0.0.1 into files of a folder, and returns it.
 func certify(t *testing.T, dir string) (config.TLS, *x509.Certificate) {
 	t.Helper()
+	return certifyUntil(t, dir, time.Now().Add(time.Hour))
+}
+
+func certifyUntil(t *testing.T, dir string, end time.Time) (config.TLS, *x509.Certificate) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +41,7 @@ func certify(t *testing.T, dir string) (config.TLS, *x509.Certificate) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: end.Add(-2 * time.Hour), NotAfter: end,
 		IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -149,6 +154,22 @@ func TestTLSRefuses(t *testing.T) {
 	}
 	if got := d.do(t, http.MethodGet, "/up", nil, nil); got.status != http.StatusBadRequest {
 		t.Errorf("plain text: %d %s", got.status, got.body)
+	}
+}
+
+// TestExpiredCertificate: it is used, as nothing else is there, and warned of.
+func TestExpiredCertificate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	files, expired := certifyUntil(t, dir, time.Now().Add(-time.Minute))
+	d := start(t, withTLS(files))
+	const warning = "the certificate in use has expired"
+	if !d.shown(t).Equal(expired) || !strings.Contains(d.log.String(), warning) {
+		t.Errorf("not shown, or without a warning: %s", d.log.String())
+	}
+	certify(t, dir)
+	if d.LookAtCertificates(false); strings.Count(d.log.String(), warning) != 1 {
+		t.Errorf("warned of a new one: %s", d.log.String())
 	}
 }
 

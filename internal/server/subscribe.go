@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -166,7 +167,8 @@ const (
 // mayAppear counts a presence channel that is joined. ses.mu must be held.
 func (ses *session) mayAppear() bool {
 	if ses.appearances == nil {
-		atOnce := max(ses.app.settings().MaxSubscriptions, appearancesAtOnce)
+		const unlimited = 1000 // as max_subscriptions is by default
+		atOnce := max(cmp.Or(ses.app.settings().MaxSubscriptions, unlimited), appearancesAtOnce)
 		ses.appearances = rate.NewLimiter(appearances, atOnce)
 	}
 	return ses.appearances.Allow()

@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -69,6 +71,38 @@ func TestPanicAfterTheAPIsYes(t *testing.T) {
 	c := d.open(t, brokenTarget)
 	c.wantEstablished()
 	c.subscribeUnsigned(private)
+	c.wantClose(1011)
+	d.wantPanic(t, witness, "authorise", 1)
+}
+
+// brokenLog panics when it is told of one thing.
+type brokenLog struct {
+	slog.Handler
+	at string
+}
+
+func (l brokenLog) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, l.at) {
+		panic("a bug")
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+// TestPanicAskingAgain: the API's no ends a subscription, in a goroutine of its own,
+// and there meets the bug.
+func TestPanicAskingAgain(t *testing.T) {
+	t.Parallel()
+	a := startAPI(t)
+	d := startWith(t, func(o *server.Options) {
+		o.Log = slog.New(brokenLog{o.Log.Handler(), "a subscription has ended"})
+	}, a.configure, again)
+	d.panics = true
+	witness := d.connect(t)
+	witness.subscribe("jobs")
+	c := granted["by the handshake"](t, d, private)
+	c.want(succeeded)
+	a.says.Store(&map[string]verdict{})
+	c.wantRefused(private, "AuthError", 403)
 	c.wantClose(1011)
 	d.wantPanic(t, witness, "authorise", 1)
 }

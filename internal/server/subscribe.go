@@ -115,8 +115,11 @@ func (ses *session) joinLocked(channel string, member *protocol.Member) *subscri
 		return nil
 	case sub != nil && !sub.asks:
 		return nil // it will be answered
-	case sub != nil:
-		sub.leave() // the client has brought a signature meanwhile
+	case sub != nil: // the client has brought a signature meanwhile
+		sub.leave()
+		delete(ses.subscriptions, channel)
+	}
+	switch {
 	case ses.full():
 		ses.refuseFull(channel)
 		return nil

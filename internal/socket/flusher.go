@@ -262,6 +262,7 @@ func (f *Flusher) workOff() int {
 
 // group lists a group's connections.
 func (f *Flusher) group(group any) (conns []*Conn) {
+	defer f.rouse() // for what isn't done at once, of which its source finds nothing any more
 	f.turn.Lock()
 	defer f.turn.Unlock()
 	f.workOff() // of those that have just come

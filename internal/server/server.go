@@ -80,10 +80,9 @@ type Server struct {
 	underWay    atomic.Int64 // HTTP requests that are being answered
 	sessions    sync.WaitGroup
 	leaving     sync.Once
-	elsewhere   sync.Once                 // a grant to another node's connection was logged
-	refusals    sync.Map                  // labels of refusals that were logged
-	unsure      atomic.Pointer[time.Time] // when a request that the cluster failed was logged
-	panics      panics
+	elsewhere   sync.Once // a grant to another node's connection was logged
+	refusals    sync.Map  // labels of refusals that were logged
+	seldom      seldom
 	accepting   accepting
 
 	closeMu sync.Mutex // guards the following, and sessions growing from zero
@@ -120,7 +119,7 @@ func New(o Options) (_ *Server, err error) {
 	}
 	s.metrics = newMetrics(o.Registry, o.Version)
 	s.again = newRevalidator(s)
-	s.accepting = accepting{log: s.log, failed: s.metrics.acceptFailures}
+	s.accepting = accepting{log: s.log, seldom: &s.seldom, failed: s.metrics.acceptFailures}
 
 	opts := socket.Options{Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written}}
 	if o.Config.Debug {

@@ -121,16 +121,11 @@ func New(o Options) (_ *Server, err error) {
 	s.again = newRevalidator(s)
 	s.accepting = accepting{log: s.log, seldom: &s.seldom, failed: s.metrics.acceptFailures}
 
-	opts := socket.Options{Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written}}
+	opts := socket.Options{
+		Shortest: shortest(o.Config.AllApps()), Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written},
+	}
 	if o.Config.Debug {
 		opts.Hooks.Trace = s.traceOut
-	}
-	for _, a := range o.Config.AllApps() {
-		for _, d := range []time.Duration{a.PingInterval, a.PongTimeout} {
-			if opts.Shortest == 0 || d < opts.Shortest {
-				opts.Shortest = d
-			}
-		}
 	}
 	if s.flushers, err = socket.NewFlushers(opts); err != nil {
 		return nil, err

@@ -160,7 +160,7 @@ func TestReloadPings(t *testing.T) {
 	}
 	wantReload(t, d.reload(t, func(c *config.Config) { c.App.PingInterval = soon }), "apps[app-id].ping_interval", "")
 	c := d.connect(t)
-	const pings = 20
+	const pings = 10
 	for began, n := time.Now(), 0; n < pings; n++ {
 		c.want(`{"event":"pusher:ping","data":{}}`)
 		c.send(`{"event":"pusher:pong","data":{}}`)

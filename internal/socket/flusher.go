@@ -204,11 +204,12 @@ func (f *Flusher) sweepWithin(d time.Duration) {
 func (f *Flusher) run() {
 	defer close(f.done)
 	defer f.ticker.Stop()
+	ticks := f.ticker.C
 	for {
 		select {
 		case <-f.wake:
 		case <-f.large.alarm.C:
-		case <-f.ticker.C:
+		case <-ticks:
 			f.tick()
 		case <-f.stop:
 			f.round()
@@ -217,7 +218,7 @@ func (f *Flusher) run() {
 		}
 		for f.round() {
 			select { // a flood must not keep silent clients from being noticed
-			case <-f.ticker.C:
+			case <-ticks:
 				f.tick()
 			default:
 			}

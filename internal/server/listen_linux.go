@@ -33,7 +33,7 @@ func acceptWaiting(l net.Listener) net.Conn {
 	err = raw.Control(func(fd uintptr) {
 		for {
 			accepted, _, failed = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			if failed != unix.EINTR && failed != unix.ECONNABORTED { //nolint:errorlint // a system call's own
+			if failed != unix.EINTR && failed != unix.ECONNABORTED {
 				return
 			}
 		}

@@ -67,7 +67,7 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 // which its members are told each time, as fast as it can.
 func TestAppearancesAreBounded(t *testing.T) {
 	t.Parallel()
-	d := start(t)
+	d := start(t, func(c *config.Config) { c.App.MaxSubscriptions = 100 })
 	member, c := d.connect(t), d.connect(t)
 	member.joinAs("presence-room", "member")
 	const often, atOnce = 300, 100

@@ -158,8 +158,9 @@ func (ses *session) refuseFull(channel string) {
 }
 
 // A client that joins a presence channel, and one that leaves it, is told of to all
-// its members. These bound how often a connection may have that done: so many times
-// at once, as after a reconnect, and then so many a second.
+// its members. These bound how often a connection may have that done: at once, as
+// after a reconnect, as many as it may be in, and at least so many; and then so many a
+// second.
 const (
 	appearancesAtOnce = 100
 	appearances       = 10
@@ -168,7 +169,8 @@ const (
 // mayAppear counts a presence channel that is joined. ses.mu must be held.
 func (ses *session) mayAppear() bool {
 	if ses.appearances == nil {
-		ses.appearances = rate.NewLimiter(appearances, appearancesAtOnce)
+		atOnce := max(ses.app.settings().MaxSubscriptions, appearancesAtOnce)
+		ses.appearances = rate.NewLimiter(appearances, atOnce)
 	}
 	return ses.appearances.Allow()
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"hash"
 	"io"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -80,7 +82,12 @@ func (a *API) authorizeCached(ctx context.Context, app Credentials, req Request)
 		return grant.signedFor(app, req), nil
 	}
 	result := cacheJoined
-	answer := a.cache.flight.DoChan(string(key[:]), func() (any, error) {
+	answer := a.cache.flight.DoChan(string(key[:]), func() (_ any, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = panicked{fmt.Sprintf("%v\n\n%s", v, debug.Stack())}
+			}
+		}()
 		if grant, ok := a.cache.get(key, time.Now()); ok { // since we looked
 			result = cacheHit
 			return grant, nil
@@ -95,6 +102,9 @@ func (a *API) authorizeCached(ctx context.Context, app Credentials, req Request)
 	select {
 	case got := <-answer:
 		a.metrics.cache.WithLabelValues(result).Inc()
+		if bug, ok := got.Err.(panicked); ok { //nolint:errorlint // our own, as it is
+			panic(bug.text)
+		}
 		if got.Err != nil {
 			return Grant{}, got.Err
 		}
@@ -103,6 +113,12 @@ func (a *API) authorizeCached(ctx context.Context, app Credentials, req Request)
 		return Grant{}, canceled()
 	}
 }
+
+// panicked takes a panic from the call that several wait for, whose goroutine
+// nobody guards, to each of them: a bug ends no more with a cache than without.
+type panicked struct{ text string } // with the stack
+
+func (panicked) Error() string { return "the call to the API panicked" }
 
 // signedFor is the grant for the connection that asks.
 func (g Grant) signedFor(app Credentials, req Request) Grant {

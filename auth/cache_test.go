@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -248,5 +249,31 @@ func TestCacheForgets(t *testing.T) {
 	c.drop(key(2*most - 1))
 	if has(2*most-1, now) {
 		t.Error("a dropped yes is kept")
+	}
+}
+
+// brokenLog panics when it is written to.
+type brokenLog struct{ slog.Handler }
+
+func (brokenLog) Handle(context.Context, slog.Record) error { panic("a bug") }
+
+// TestCachePanics: a bug in a call ends those that wait for it, who can guard
+// themselves, and not the process; and it is not kept.
+func TestCachePanics(t *testing.T) {
+	a, calls := caching(t, replies("false"))
+	a.API.log = slog.New(brokenLog{a.API.log.Handler()})
+	for n := range 2 {
+		func() {
+			defer func() {
+				if text, _ := recover().(string); !strings.Contains(text, "a bug") || !strings.Contains(text, "brokenLog") {
+					t.Errorf("it panicked with %q, want what and where", text)
+				}
+			}()
+			_, err := a.Authorize(t.Context(), app, Request{SocketID: socketID(t, "1.2"), Channel: channel, Header: http.Header{"Authorization": {token}}})
+			t.Errorf("call %d: %v", n+1, err)
+		}()
+	}
+	if n := calls.Load(); n != 2 {
+		t.Errorf("%d calls, want 2", n)
 	}
 }

@@ -54,8 +54,12 @@ func printDevHelp(out io.Writer, cfg config.Config, addr net.Addr) {
 	if sources := redisSources(cfg); len(sources) > 0 {
 		prefix = sources[0].Prefix
 	}
+	scheme, force := "http", "forceTLS: false"
+	if cfg.TLS.Cert != "" {
+		scheme, force = "https", "wssPort: "+port+", forceTLS: true"
+	}
 	fmt.Fprintf(out, `
-broadcastd runs in development mode on http://127.0.0.1:%[1]s%[5]s
+broadcastd runs in development mode on %[7]s://127.0.0.1:%[1]s%[5]s
 
 Laravel's .env (the redis connection needs an entry in config/broadcasting.php,
 see docs/laravel.md; BROADCAST_CONNECTION=reverb works as it is):
@@ -67,7 +71,7 @@ see docs/laravel.md; BROADCAST_CONNECTION=reverb works as it is):
     REVERB_APP_SECRET=%[4]s
     REVERB_HOST=127.0.0.1
     REVERB_PORT=%[1]s
-    REVERB_SCHEME=http
+    REVERB_SCHEME=%[7]s
 
 Echo:
 
@@ -76,7 +80,7 @@ Echo:
     window.Pusher = Pusher
     const echo = new Echo({
       broadcaster: 'reverb', key: '%[3]s',
-      wsHost: '127.0.0.1', wsPort: %[1]s, wsPath: '%[5]s', forceTLS: false, enabledTransports: ['ws'],
+      wsHost: '127.0.0.1', wsPort: %[1]s, wsPath: '%[5]s', %[8]s, enabledTransports: ['ws'],
     })
     echo.channel('jobs.discovery').listen('.job.posted', e => console.log(e))
 
@@ -84,5 +88,5 @@ Send it an event:
 
     redis-cli publish %[6]sjobs.discovery '{"event":"job.posted","data":{"id":1},"socket":null}'
 
-`, port, app.ID, app.Key, secret, cfg.Path, prefix)
+`, port, app.ID, app.Key, secret, cfg.Path, prefix, scheme, force)
 }

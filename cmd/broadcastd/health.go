@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"broadcastd/internal/config"
 )
 
 // newHealth is for containers, which have no other program to ask with.
@@ -25,34 +26,26 @@ func newHealth(env []string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			host := loaded.Config.Host
-			if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-				host = "127.0.0.1"
-			}
-			scheme := "http://"
-			if loaded.Config.TLS.Cert != "" {
-				scheme = "https://"
-			}
-			return askHealth(cmd.Context(), scheme+net.JoinHostPort(host, strconv.Itoa(loaded.Config.Port))+loaded.Config.Path+"/up")
+			return askHealth(cmd.Context(), &loaded.Config)
 		},
 	}
 	s.addFlags(cmd)
 	return cmd
 }
 
-func askHealth(ctx context.Context, url string) error {
+func askHealth(ctx context.Context, cfg *config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
+	scheme := "http://"
+	if cfg.TLS.Cert != "" {
+		scheme = "https://"
+	}
+	url := scheme + net.JoinHostPort(localHost(cfg.Host), strconv.Itoa(cfg.Port)) + cfg.Path + "/up"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: &http.Transport{
-		//nolint:gosec // The certificate is for another name, and nothing is said that a stranger may not hear.
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-	}}
-	defer client.CloseIdleConnections()
-	res, err := client.Do(req)
+	res, err := localClient(dialClients(cfg)).Do(req)
 	if err != nil {
 		return err
 	}

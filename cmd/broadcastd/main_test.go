@@ -310,6 +310,18 @@ func TestCheckReadsTheCertificate(t *testing.T) {
 	}
 }
 
+// TestHealthOfWhatSpeaksProxy: with proxy_protocol, who asks from a proxy's machine
+// begins as the proxy does.
+func TestHealthOfWhatSpeaksProxy(t *testing.T) {
+	behind := append(app, "BROADCASTD_PROXY_PROTOCOL=true", "BROADCASTD_TRUSTED_PROXIES=127.0.0.0/8")
+	d := startDaemon(t, behind)
+	_, port, _ := net.SplitHostPort(d.addr)
+	if out, err := command(t, behind, "health", "--port="+port).CombinedOutput(); err != nil {
+		t.Errorf("health: %v %s", err, out)
+	}
+	d.stop(t)
+}
+
 func TestCheckRedis(t *testing.T) {
 	redis := redistest.Start(t)
 	cmd := command(t, append(app, "BROADCASTD_REDIS_URL="+redis.URL()), "check", "--redis=3s")

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -63,7 +62,7 @@ func askReload(ctx context.Context, admin config.Admin) (changes config.Changes,
 	if admin.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+admin.Token)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := localClient(new(net.Dialer).DialContext).Do(req)
 	if err != nil {
 		return changes, fmt.Errorf("asking the server at admin.listen: %w", err)
 	}
@@ -86,10 +85,7 @@ func reachable(listen string) (string, error) {
 	if err != nil || port == "0" {
 		return "", errors.New("admin.listen names no address at which the server could be asked; send it SIGHUP instead")
 	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port), nil
+	return net.JoinHostPort(localHost(host), port), nil
 }
 
 func printChanges(w io.Writer, c config.Changes) {

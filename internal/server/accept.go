@@ -4,23 +4,19 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-const (
-	acceptPause = 50 * time.Millisecond
-	acceptEvery = time.Minute // for what would repeat itself in the log
-)
+const acceptPause = 50 * time.Millisecond
 
 // accepting is how connections fare that come in, on all listeners.
 type accepting struct {
 	log    *slog.Logger
+	seldom *seldom
 	failed prometheus.Counter
-	logged atomic.Pointer[time.Time]
 }
 
 // patient is a listener that outlasts a lack of descriptors or memory: clients wait
@@ -53,8 +49,7 @@ func isShortage(err error) bool {
 // lacks tells that a connection couldn't be taken.
 func (a *accepting) lacks(err error) {
 	a.failed.Inc()
-	now, last := time.Now(), a.logged.Load()
-	if (last == nil || now.Sub(*last) >= acceptEvery) && a.logged.CompareAndSwap(last, &now) {
+	if a.seldom.due("accept") {
 		a.log.Warn("no connection can be accepted until others end: raise the limit on open files (LimitNOFILE= of systemd, ulimit -n), or lower max_connections",
 			"err", err)
 	}

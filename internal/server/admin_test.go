@@ -1,11 +1,17 @@
 package server_test
 
 import (
+	"log/slog"
+	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"broadcastd/internal/config"
+	"broadcastd/internal/server"
 )
 
 const adminToken = "admin-token-0123456789"
@@ -108,6 +114,35 @@ func TestPprofOnlyWhenOn(t *testing.T) {
 	for _, path := range profiles {
 		if got := on.ask(t, http.MethodGet, "http://"+on.AdminAddr().String()+path, nil, nil); got.status != http.StatusOK {
 			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+}
+
+// TestAdminGivenSocket: a socket that the process was given is held to the same as
+// admin.listen.
+func TestAdminGivenSocket(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		network, address, token string
+		starts                  bool
+	}{
+		{"tcp", "0.0.0.0:0", "", false},
+		{"tcp", "0.0.0.0:0", adminToken, true},
+		{"tcp", "127.0.0.1:0", "", true},
+		{"unix", filepath.Join(t.TempDir(), "admin.sock"), "", true},
+	} {
+		l, err := net.Listen(test.network, test.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := appConfig()
+		cfg.Admin.Token = test.token
+		s, err := server.New(server.Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Admin: l})
+		if test.starts != (err == nil) || err != nil && !strings.Contains(err.Error(), "admin.token") {
+			t.Errorf("%s %s, token %q: %v", test.network, test.address, test.token, err)
+		}
+		if err == nil {
+			s.Close()
 		}
 	}
 }

@@ -2,7 +2,9 @@ package server
 
 import (
 	"maps"
+	"math"
 	"slices"
+	"time"
 
 	"broadcastd/channels"
 	"broadcastd/internal/config"
@@ -41,6 +43,15 @@ func (s *Server) everyApp() []*app {
 	s.retiredMu.Lock()
 	defer s.retiredMu.Unlock()
 	return slices.AppendSeq(slices.Collect(maps.Values(s.served.Load().byID)), maps.Values(s.retired))
+}
+
+// shortest is the time after which some app's client is to be pinged or closed first.
+func shortest(all []config.App) time.Duration {
+	least := time.Duration(math.MaxInt64)
+	for _, a := range all {
+		least = min(least, a.PingInterval, a.PongTimeout)
+	}
+	return least
 }
 
 // newApp makes an app; only one of a cluster can be without webhooks for ever.

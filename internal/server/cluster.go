@@ -278,8 +278,7 @@ func (s *Server) unavailable(err error, away, unsure string) error {
 	case errors.Is(err, channels.ErrAway):
 		return &apiError{http.StatusServiceUnavailable, "cluster_away", away}
 	}
-	now, last := time.Now(), s.unsure.Load()
-	if (last == nil || now.Sub(*last) >= time.Minute) && s.unsure.CompareAndSwap(last, &now) {
+	if s.seldom.due("unsure") {
 		s.log.Warn("a request of the HTTP API failed, since the cluster's Redis gave no good answer; further ones within a minute are only counted", "err", err)
 	}
 	return &apiError{http.StatusServiceUnavailable, "cluster_unsure", unsure}

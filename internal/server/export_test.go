@@ -69,7 +69,7 @@ func (s *Server) BreakHandshakes(appID string) {
 // Handler answers clients and APIs, each request as one of a connection of its own.
 func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		place := s.limits.enter(netip.Addr{})
+		place, _ := s.limits.enter(netip.Addr{})
 		defer place.leave()
 		s.public.Handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), placeKey{}, place)))
 	})

@@ -87,20 +87,22 @@ type place struct {
 	claimed bool // the address is that of the WebSocket only, as a proxy said
 }
 
-// enter gives a new connection a place, or nil if there is none at all. peer may
-// be unknown.
-func (l *limits) enter(peer netip.Addr) *place {
+// enter gives a new connection a place, or nil if there is none at all. proxied: it
+// has to begin with a PROXY header, by which learn is told whose it is. peer may be
+// unknown.
+func (l *limits) enter(peer netip.Addr) (p *place, proxied bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := &place{limits: l, holders: 1, address: l.counted(peer)}
-	if p.serveLocked() == nil {
-		return p
+	proxied = l.proxyProtocol && l.proxies.trust(peer)
+	p = &place{limits: l, holders: 1, address: l.counted(peer)}
+	switch {
+	case p.serveLocked() == nil:
+	case l.spare >= maxSpare:
+		return nil, false
+	default:
+		l.spare++
 	}
-	if l.spare >= maxSpare {
-		return nil
-	}
-	l.spare++
-	return p
+	return p, proxied
 }
 
 // counted is under what an address is counted; a proxy's isn't.
@@ -159,6 +161,9 @@ func (p *place) learn(addr netip.Addr) bool {
 	l := p.limits
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if p.holders == 0 {
+		return true // it was closed meanwhile
+	}
 	p.address = l.counted(addr)
 	switch {
 	case !p.served:

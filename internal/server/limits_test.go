@@ -103,6 +103,43 @@ func TestAppearancesAreBounded(t *testing.T) {
 	c.subscribe("jobs") // is no appearance
 }
 
+// TestAppearancesWithoutLimit: who may be in any number of channels can come back to
+// more than a hundred.
+func TestAppearancesWithoutLimit(t *testing.T) {
+	t.Parallel()
+	d := start(t, func(c *config.Config) { c.App.MaxSubscriptions = 0 })
+	c := d.connect(t)
+	for i := range 300 {
+		c.joinAs(fmt.Sprintf("presence-%d", i), "user")
+	}
+}
+
+// TestAppearancesWhileAsking: a question to the API that is under way is no way around
+// that limit.
+func TestAppearancesWhileAsking(t *testing.T) {
+	t.Parallel()
+	const often = 200
+	api := startAPI(t)
+	d := start(t, api.configure, func(c *config.Config) { c.App.MaxSubscriptions = 100 })
+	api.mute(t)
+	c := d.connect(t, "Authorization: Bearer "+token)
+	for range often {
+		c.subscribeUnsigned("presence-room")
+		c.send(c.subscription("presence-room", "hostile"))
+		for {
+			m := c.next()
+			if strings.Contains(string(m.Data), "presence channels a second") {
+				return
+			}
+			if m.Event == "pusher_internal:subscription_succeeded" {
+				break
+			}
+		}
+		c.unsubscribe("presence-room")
+	}
+	t.Errorf("all of %d were let in", often)
+}
+
 // TestTokenNeedsAuthorization: a token that the API would not get to see is no
 // credential.
 func TestTokenNeedsAuthorization(t *testing.T) {

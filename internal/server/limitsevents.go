@@ -10,22 +10,23 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// newEventLimit is an app's limit on events of the HTTP API.
-func newEventLimit(perSecond int) *rate.Limiter {
-	l := rate.NewLimiter(rate.Inf, 0)
-	setEventLimit(l, perSecond)
-	return l
+// newEventLimit is an app's limit on events of the HTTP API, of which nothing is spent.
+func newEventLimit(perSecond int) *rate.Limiter { return rate.NewLimiter(eventLimit(perSecond)) }
+
+// setEventLimit changes it.
+func setEventLimit(l *rate.Limiter, perSecond int) {
+	limit, burst := eventLimit(perSecond)
+	l.SetBurst(burst)
+	l.SetLimit(limit)
 }
 
-// setEventLimit changes it; 0: there is none. What one request may have always
-// fits, sooner or later.
-func setEventLimit(l *rate.Limiter, perSecond int) {
-	limit := rate.Limit(perSecond)
-	if perSecond == 0 {
+// eventLimit is for so many events a second; 0: there is none. What one request may
+// have always fits, sooner or later.
+func eventLimit(perSecond int) (limit rate.Limit, burst int) {
+	if limit = rate.Limit(perSecond); perSecond == 0 {
 		limit = rate.Inf
 	}
-	l.SetBurst(max(perSecond, maxChannels))
-	l.SetLimit(limit)
+	return limit, max(perSecond, maxChannels)
 }
 
 // spend counts n events of a request, which are published together or, if that

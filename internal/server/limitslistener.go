@@ -42,13 +42,13 @@ type stream interface {
 // admitted is the connection with a place, or nil if it was cut.
 func (s *Server) admitted(conn stream) net.Conn {
 	peer := parseAddress(conn.RemoteAddr().String())
-	place := s.limits.enter(peer)
+	place, proxied := s.limits.enter(peer)
 	if place == nil {
 		s.cut(conn)
 		return nil
 	}
 	held := &heldConn{stream: conn, place: place}
-	if s.limits.proxied(peer) {
+	if proxied {
 		return s.newProxied(held)
 	}
 	return held
@@ -58,7 +58,11 @@ func (s *Server) admitted(conn stream) net.Conn {
 // kernel need remember nothing.
 func (s *Server) cut(conn net.Conn) {
 	s.note(&refusal{label: "no_place", text: "there are too many connections, and too many of those over the limits (keys max_connections and max_connections_per_address)"})
-	if l, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+	bare := conn
+	if held, ok := conn.(*heldConn); ok {
+		bare = held.stream
+	}
+	if l, ok := bare.(interface{ SetLinger(sec int) error }); ok {
 		_ = l.SetLinger(0) // it may be gone
 	}
 	_ = conn.Close() // as above

@@ -25,7 +25,17 @@ func (s *Server) listen(o Options) error {
 	if s.adminLine, err = s.inheritOrBind(o.Admin, o.Config.Admin.Listen); err != nil {
 		return fmt.Errorf("listening for metrics and health (key admin.listen; empty switches it off): %w", err)
 	}
+	if o.Admin != nil && o.Config.Admin.Token == "" && !isPrivate(o.Admin.Addr()) {
+		return fmt.Errorf("the socket admin, which this process was given, can be reached from other machines at %s; set admin.token, which they must send, or have it listen on 127.0.0.1", o.Admin.Addr())
+	}
 	return nil
+}
+
+// isPrivate reports whether a given listener, which validation hasn't seen, is for
+// this machine's own programs.
+func isPrivate(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback() // others are files, which have owners
 }
 
 func (s *Server) inheritOrBind(given net.Listener, addr string) (net.Listener, error) {

@@ -28,16 +28,17 @@ func acceptWaiting(l net.Listener) net.Conn {
 	if err != nil {
 		return nil
 	}
-	accepted := -1
+	var accepted int
+	var failed error
 	err = raw.Control(func(fd uintptr) {
 		for {
-			accepted, _, err = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			if err != unix.EINTR && err != unix.ECONNABORTED { //nolint:errorlint // a system call's own
+			accepted, _, failed = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			if failed != unix.EINTR && failed != unix.ECONNABORTED {
 				return
 			}
 		}
 	})
-	if err != nil || accepted < 0 {
+	if err != nil || failed != nil {
 		return nil
 	}
 	file := os.NewFile(uintptr(accepted), "")

@@ -1,8 +1,13 @@
 package server_test
 
 import (
+	"bufio"
+	"context"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +78,38 @@ func TestPanicAfterTheAPIsYes(t *testing.T) {
 	d.wantPanic(t, witness, "authorise", 1)
 }
 
+// brokenLog panics when it is told of one thing.
+type brokenLog struct {
+	slog.Handler
+	at string
+}
+
+func (l brokenLog) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, l.at) {
+		panic("a bug")
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+// TestPanicAskingAgain: the API's no ends a subscription, in a goroutine of its own,
+// and there meets the bug.
+func TestPanicAskingAgain(t *testing.T) {
+	t.Parallel()
+	a := startAPI(t)
+	d := startWith(t, func(o *server.Options) {
+		o.Log = slog.New(brokenLog{o.Log.Handler(), "a subscription has ended"})
+	}, a.configure, again)
+	d.panics = true
+	witness := d.connect(t)
+	witness.subscribe("jobs")
+	c := granted["by the handshake"](t, d, private)
+	c.want(succeeded)
+	a.says.Store(&map[string]verdict{})
+	c.wantRefused(private, "AuthError", 403)
+	c.wantClose(1011)
+	d.wantPanic(t, witness, "authorise", 1)
+}
+
 // TestPanicInARequest is answered with 500.
 func TestPanicInARequest(t *testing.T) {
 	t.Parallel()
@@ -113,6 +150,34 @@ func TestPanicInAHandshake(t *testing.T) {
 	d.wantPanic(t, witness, "request", 2)
 	d.waitMetric(t, `broadcastd_connections{app="broken"}`, 0)
 	d.waitMetric(t, `broadcastd_open_connections{state="served"}`, 2) // the witness, and who published
+	if err := d.stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// unhijackable is a connection that can't be taken over.
+type unhijackable struct{ http.ResponseWriter }
+
+func (unhijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { panic("a bug") }
+
+// TestPanicWhereNothingIs: the end of the server doesn't wait for that either.
+func TestPanicWhereNothingIs(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	d.panics = true
+	r := httptest.NewRequest(http.MethodGet, "/nowhere", nil)
+	for name, value := range map[string]string{
+		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+	} {
+		r.Header.Set(name, value)
+	}
+	func() {
+		defer func() { _ = recover() }() // as net/http does, which cuts the connection
+		d.Handler().ServeHTTP(unhijackable{httptest.NewRecorder()}, r)
+	}()
+	if n := d.metric(t, `broadcastd_panics_total{place="request"}`); n != 1 {
+		t.Errorf("%v panics, want 1", n)
+	}
 	if err := d.stop(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -4,32 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime/debug"
-	"sync"
-	"time"
 )
-
-// panicEvery bounds the stacks in the log, one for each place in this time: who
-// knows how to cause a panic must not fill it.
-const panicEvery = time.Minute
-
-// panics remembers when one was last logged.
-type panics struct {
-	mu   sync.Mutex
-	last map[string]time.Time // by place, guarded by mu
-}
-
-func (p *panics) due(place string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if last, seen := p.last[place]; seen && time.Since(last) < panicEvery {
-		return false
-	}
-	if p.last == nil {
-		p.last = map[string]time.Time{}
-	}
-	p.last[place] = time.Now()
-	return true
-}
 
 // recovered is to be deferred itself: a bug ends what it is in, which after does, and
 // nothing else. What flushers, pollers and the cluster do is not in its reach: after a
@@ -46,7 +21,7 @@ func (s *Server) recovered(place string, after func()) {
 // panicked counts and logs a panic, in one line with its stack.
 func (s *Server) panicked(place string, v any) {
 	s.metrics.panics.WithLabelValues(place).Inc()
-	if s.panics.due(place) {
+	if s.seldom.due("panic " + place) {
 		s.log.Error("a bug: something panicked, and only that ended; further ones within a minute are only counted",
 			"place", place, "panic", v, "stack", string(debug.Stack()))
 	}

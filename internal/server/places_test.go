@@ -48,6 +48,9 @@ func TestNoPlaceIsLost(t *testing.T) {
 					limit(&cfg)
 					cfg.MaxConnections = 1 + v.rng.IntN(mostEver)
 					cfg.MaxConnectionsPerAddress = v.rng.IntN(4)
+					if v.rng.IntN(3) == 0 { // one address is no client's then
+						cfg.TrustedProxies = append(cfg.TrustedProxies, "203.0.113.3")
+					}
 					return d.SetLimits(&cfg)
 				}
 				visited[i] = v

@@ -2,7 +2,6 @@ package server
 
 import (
 	"net"
-	"net/netip"
 	"sync"
 	"syscall"
 
@@ -14,13 +13,6 @@ import (
 // noHeader is for a proxy that doesn't do what proxy_protocol says.
 var noHeader = &refusal{"proxy_protocol", protocol.CloseUnauthorized,
 	"a connection from trusted_proxies began without a sound PROXY header (key proxy_protocol)"}
-
-// proxied reports whether a peer has to begin with a PROXY header.
-func (l *limits) proxied(peer netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.proxyProtocol && l.proxies.trust(peer)
-}
 
 // proxiedConn begins with a PROXY header, which says whose it is. Whoever first
 // asks for that, or reads, waits for the header: net/http in the connection's

@@ -2,11 +2,14 @@ package server_test
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"net"
 	"net/http"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/pires/go-proxyproto"
 
 	"broadcastd/internal/config"
@@ -118,4 +121,50 @@ func TestProxyProtocolWaitsForNobody(t *testing.T) {
 		c.wantCut()
 	}
 	hasty.waitMetric(t, servedNow, 0)
+}
+
+// TestProxyProtocolBeforeTLS: a proxy that passes TLS on is believed as well, its
+// clients are counted apart, told when they are too many, and given back.
+func TestProxyProtocolBeforeTLS(t *testing.T) {
+	t.Parallel()
+	files, cert := certify(t, t.TempDir())
+	d := start(t, behindProxy, func(c *config.Config) { c.TLS = files })
+	ctx := within(t, patience)
+	hears := func(address, want string) *websocket.Conn {
+		t.Helper()
+		web := &http.Client{Transport: &http.Transport{
+			DisableKeepAlives: true,
+			TLSClientConfig:   trusting(cert),
+			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+				if err == nil {
+					_, err = io.WriteString(conn, headerV1(address))
+				}
+				return conn, err
+			},
+		}}
+		ws, _, err := websocket.Dial(ctx, "wss://"+d.Addr().String()+appTarget, &websocket.DialOptions{HTTPClient: web})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ws.CloseNow() })
+		if _, text, err := ws.Read(ctx); err != nil || !bytes.Contains(text, []byte(want)) {
+			t.Fatalf("%s got %s, %v, want %s", address, text, err, want)
+		}
+		return ws
+	}
+	first := hears("203.0.113.1", "pusher:connection_established")
+	hears("203.0.113.2", "pusher:connection_established")
+	_ = hears("203.0.113.1", "4100").CloseNow()
+	_ = first.CloseNow()
+	d.waitMetric(t, servedNow, 1)
+	d.waitMetric(t, refusedNow, 0)
+	hears("203.0.113.1", "pusher:connection_established")
+	if err := d.stop(ctx); err != nil {
+		t.Error(err)
+	}
+	d.waitMetric(t, servedNow, 0)
+	if n := d.Addresses(); n != 0 {
+		t.Errorf("%d addresses are still counted", n)
+	}
 }

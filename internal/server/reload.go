@@ -90,6 +90,7 @@ func (s *Server) serve(all []config.App) error {
 			return err
 		}
 	}
+	s.flushers.Shorten(shortest(all))
 	served := newApps(next)
 	for _, a := range next {
 		a.gone.Store(false)

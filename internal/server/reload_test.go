@@ -150,6 +150,26 @@ func TestReloadKey(t *testing.T) {
 	c.wantEvent("jobs", "e", "1")
 }
 
+// TestReloadPings: new clients are pinged as often as they now should be, however many
+// others are to be looked at.
+func TestReloadPings(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	for range 64 {
+		d.connect(t)
+	}
+	wantReload(t, d.reload(t, func(c *config.Config) { c.App.PingInterval = soon }), "apps[app-id].ping_interval", "")
+	c := d.connect(t)
+	const pings = 10
+	for began, n := time.Now(), 0; n < pings; n++ {
+		c.want(`{"event":"pusher:ping","data":{}}`)
+		c.send(`{"event":"pusher:pong","data":{}}`)
+		if time.Since(began) > patience {
+			t.Fatalf("%d pings so far", n)
+		}
+	}
+}
+
 // TestReloadInvalid: what can't be used changes nothing and says why.
 func TestReloadInvalid(t *testing.T) {
 	t.Parallel()

@@ -67,6 +67,7 @@ func (v *revalidator) run(ctx context.Context) {
 		}
 		v.server.sessions.Go(func() {
 			defer func() { <-v.slots }()
+			defer v.server.recovered(placeAuthorise, c.ses.broken)
 			v.ask(ctx, c)
 		})
 	}

@@ -151,6 +151,7 @@ func (s *Server) lost(otherwise http.Handler) http.Handler {
 			otherwise.ServeHTTP(w, r)
 			return
 		}
+		defer s.unbegun(func() {})
 		s.refuse(w, r, &refusal{"path_not_found", protocol.ClosePathNotFound,
 			"clients connect to {path}/app/{key}: the key path, or REVERB_SERVER_PATH, must be the client's wsPath"})
 	})

@@ -80,10 +80,9 @@ type Server struct {
 	underWay    atomic.Int64 // HTTP requests that are being answered
 	sessions    sync.WaitGroup
 	leaving     sync.Once
-	elsewhere   sync.Once                 // a grant to another node's connection was logged
-	refusals    sync.Map                  // labels of refusals that were logged
-	unsure      atomic.Pointer[time.Time] // when a request that the cluster failed was logged
-	panics      panics
+	elsewhere   sync.Once // a grant to another node's connection was logged
+	refusals    sync.Map  // labels of refusals that were logged
+	seldom      seldom
 	accepting   accepting
 
 	closeMu sync.Mutex // guards the following, and sessions growing from zero
@@ -120,18 +119,13 @@ func New(o Options) (_ *Server, err error) {
 	}
 	s.metrics = newMetrics(o.Registry, o.Version)
 	s.again = newRevalidator(s)
-	s.accepting = accepting{log: s.log, failed: s.metrics.acceptFailures}
+	s.accepting = accepting{log: s.log, seldom: &s.seldom, failed: s.metrics.acceptFailures}
 
-	opts := socket.Options{Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written}}
+	opts := socket.Options{
+		Shortest: shortest(o.Config.AllApps()), Gather: o.Config.Gather, Hooks: socket.Hooks{Written: s.metrics.written},
+	}
 	if o.Config.Debug {
 		opts.Hooks.Trace = s.traceOut
-	}
-	for _, a := range o.Config.AllApps() {
-		for _, d := range []time.Duration{a.PingInterval, a.PongTimeout} {
-			if opts.Shortest == 0 || d < opts.Shortest {
-				opts.Shortest = d
-			}
-		}
 	}
 	if s.flushers, err = socket.NewFlushers(opts); err != nil {
 		return nil, err

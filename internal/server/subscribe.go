@@ -116,8 +116,11 @@ func (ses *session) joinLocked(channel string, member *protocol.Member) *subscri
 		return nil
 	case sub != nil && !sub.asks:
 		return nil // it will be answered
-	case sub != nil:
-		sub.leave() // the client has brought a signature meanwhile
+	case sub != nil: // the client has brought a signature meanwhile
+		sub.leave()
+		delete(ses.subscriptions, channel)
+	}
+	switch {
 	case ses.full():
 		ses.refuseFull(channel)
 		return nil
@@ -157,18 +160,18 @@ func (ses *session) refuseFull(channel string) {
 
 // A client that joins a presence channel, and one that leaves it, is told of to all
 // its members. These bound how often a connection may have that done: at once, as
-// after a reconnect, as many as it may be in, and at least so many; and then so many a
-// second.
+// after a reconnect, as many as it may be in, and at least so many, or so many if its
+// channels have no limit; and then so many a second.
 const (
-	appearancesAtOnce = 100
-	appearances       = 10
+	appearancesAtOnce    = 100
+	appearancesUnlimited = 1000
+	appearances          = 10
 )
 
 // mayAppear counts a presence channel that is joined. ses.mu must be held.
 func (ses *session) mayAppear() bool {
 	if ses.appearances == nil {
-		const unlimited = 1000 // as max_subscriptions is by default
-		atOnce := max(cmp.Or(ses.app.settings().MaxSubscriptions, unlimited), appearancesAtOnce)
+		atOnce := max(cmp.Or(ses.app.settings().MaxSubscriptions, appearancesUnlimited), appearancesAtOnce)
 		ses.appearances = rate.NewLimiter(appearances, atOnce)
 	}
 	return ses.appearances.Allow()

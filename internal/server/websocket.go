@@ -29,15 +29,11 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	var a *app
 	var leave func()
 	counted := false // by arrive
-	defer func() {
-		if v := recover(); v != nil { // there will be no session, and none is waited for
-			if counted {
-				a.depart(leave)
-			}
-			s.sessions.Done()
-			panic(v)
+	defer s.unbegun(func() {
+		if counted {
+			a.depart(leave)
 		}
-	}()
+	})
 	a, no := s.admit(r)
 	if no == nil {
 		no = s.claim(r)
@@ -64,6 +60,16 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		conn.Close(socket.ReasonRemoved) // Reload may have missed it
 	}
 	s.start(conn, newSession(s, a, conn, r, leave))
+}
+
+// unbegun is to be deferred itself, once enter has said yes: after a panic there will be
+// no session, and none is waited for.
+func (s *Server) unbegun(after func()) {
+	if v := recover(); v != nil {
+		after()
+		s.sessions.Done()
+		panic(v)
+	}
 }
 
 // upgrade holds the connection's place. It returns nil if it failed, and has then

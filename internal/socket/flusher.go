@@ -14,7 +14,7 @@ type Flusher struct {
 	// Static after construction.
 	number int
 	hooks  Hooks
-	sweep  time.Duration // how often each connection's keep-alive is looked at
+	ticker *time.Ticker // of tick
 	wake   chan struct{}
 	stop   chan struct{}
 	done   chan struct{}
@@ -43,6 +43,7 @@ type Flusher struct {
 	spare    [][]protocol.Frame
 	scratch  []byte
 	writers  sync.WaitGroup // of netLinks
+	sweep    time.Duration  // how often each connection's keep-alive is looked at
 }
 
 type op uint8
@@ -99,6 +100,7 @@ func newFlusher(number int, poller *poller, o Options) *Flusher {
 		number:  number,
 		poller:  poller,
 		hooks:   o.Hooks,
+		ticker:  time.NewTicker(tickOf(o.sweep())),
 		sweep:   o.sweep(),
 		wake:    make(chan struct{}, 1),
 		stop:    make(chan struct{}),
@@ -186,15 +188,28 @@ func (f *Flusher) waitToRead() {
 
 const sweepParts = 16
 
+func tickOf(sweep time.Duration) time.Duration { return max(sweep/sweepParts, time.Millisecond) }
+
+// sweepWithin has all connections be looked at in this time, or as soon as they are
+// already.
+func (f *Flusher) sweepWithin(d time.Duration) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	if d < f.sweep {
+		f.sweep = d
+		f.ticker.Reset(tickOf(d))
+	}
+}
+
 func (f *Flusher) run() {
 	defer close(f.done)
-	ticker := time.NewTicker(max(f.sweep/sweepParts, time.Millisecond))
-	defer ticker.Stop()
+	defer f.ticker.Stop()
+	ticks := f.ticker.C
 	for {
 		select {
 		case <-f.wake:
 		case <-f.large.alarm.C:
-		case <-ticker.C:
+		case <-ticks:
 			f.tick()
 		case <-f.stop:
 			f.round()
@@ -203,7 +218,7 @@ func (f *Flusher) run() {
 		}
 		for f.round() {
 			select { // a flood must not keep silent clients from being noticed
-			case <-ticker.C:
+			case <-ticks:
 				f.tick()
 			default:
 			}
@@ -262,6 +277,7 @@ func (f *Flusher) workOff() int {
 
 // group lists a group's connections.
 func (f *Flusher) group(group any) (conns []*Conn) {
+	defer f.rouse() // for what isn't done at once, of which its source finds nothing any more
 	f.turn.Lock()
 	defer f.turn.Unlock()
 	f.workOff() // of those that have just come

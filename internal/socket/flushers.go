@@ -121,6 +121,13 @@ func (fs *Flushers) CloseGroup(group any, reason *Reason) {
 	}
 }
 
+// Shorten tells of a shorter ping interval or pong timeout than Options had.
+func (fs *Flushers) Shorten(shortest time.Duration) {
+	for _, f := range fs.all {
+		f.sweepWithin(Options{Shortest: shortest}.sweep())
+	}
+}
+
 // KillAll ends every connection at once, whatever is still to be written, and
 // those that come later.
 func (fs *Flushers) KillAll(reason *Reason) {

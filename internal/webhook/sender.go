@@ -54,11 +54,11 @@ type Sender struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	running    sync.WaitGroup
+	missed     atomic.Int64 // events that hooks left at their end
 
 	hooks atomic.Pointer[[]*hook] // changed under mu
 
 	mu     sync.Mutex // guards the following
-	former []*hook    // replaced, and perhaps still sending what they had
 	held   held
 	timer  *time.Timer // runs while something is held
 	closed bool
@@ -106,7 +106,10 @@ func (s *Sender) newHooks(key, secret string, all []Hook) (hooks []*hook, err er
 func (s *Sender) run(hooks []*hook) {
 	s.hooks.Store(&hooks)
 	for _, h := range hooks {
-		s.running.Go(func() { h.run(s.ctx) })
+		s.running.Go(func() {
+			h.run(s.ctx)
+			s.missed.Add(int64(h.missed))
+		})
 	}
 }
 
@@ -126,7 +129,6 @@ func (s *Sender) Replace(key, secret string, all []Hook) error {
 	}
 	for _, h := range *s.hooks.Load() {
 		close(h.finish)
-		s.former = append(s.former, h)
 	}
 	s.run(hooks)
 	return nil
@@ -246,11 +248,7 @@ func (s *Sender) Shutdown(ctx context.Context) error {
 	stop()
 	s.cancel()
 	s.idle()
-	missed := 0
-	for _, h := range append(s.former, *s.hooks.Load()...) { // neither changes any more
-		missed += h.missed
-	}
-	if missed > 0 {
+	if missed := s.missed.Load(); missed > 0 {
 		return fmt.Errorf("%d webhook events were not delivered before the end", missed)
 	}
 	return nil

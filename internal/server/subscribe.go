@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -124,9 +123,9 @@ func (ses *session) joinLocked(channel string, member *protocol.Member) *subscri
 	case ses.full():
 		ses.refuseFull(channel)
 		return nil
-	case member != nil && !ses.mayAppear():
+	case member != nil && !ses.mayAppear(channel):
 		ses.refuse(channel, "too_many", typeLimit, http.StatusTooManyRequests,
-			fmt.Sprintf("the connection joins more than %d presence channels a second", appearances))
+			fmt.Sprintf("the connection joins more than %d presence channels a second that have %d members and more", appearances, crowd))
 		return nil
 	}
 	if member != nil { // before the client hears that it is in
@@ -159,20 +158,22 @@ func (ses *session) refuseFull(channel string) {
 }
 
 // A client that joins a presence channel, and one that leaves it, is told of to all
-// its members. These bound how often a connection may have that done: at once, as
-// after a reconnect, as many as it may be in, and at least so many, or so many if its
-// channels have no limit; and then so many a second.
+// its members. These bound how often a connection may have a crowd told: so many times
+// at once, as after a reconnect, and then so many a second.
 const (
-	appearancesAtOnce    = 100
-	appearancesUnlimited = 1000
-	appearances          = 10
+	crowd             = 50 // members on this node
+	appearancesAtOnce = 100
+	appearances       = 10
 )
 
-// mayAppear counts a presence channel that is joined. ses.mu must be held.
-func (ses *session) mayAppear() bool {
+// mayAppear counts a presence channel that is joined, if it has a crowd. ses.mu must
+// be held.
+func (ses *session) mayAppear(channel string) bool {
+	if ses.app.hub.Info(channel).Subscriptions < crowd {
+		return true
+	}
 	if ses.appearances == nil {
-		atOnce := max(cmp.Or(ses.app.settings().MaxSubscriptions, appearancesUnlimited), appearancesAtOnce)
-		ses.appearances = rate.NewLimiter(appearances, atOnce)
+		ses.appearances = rate.NewLimiter(appearances, appearancesAtOnce)
 	}
 	return ses.appearances.Allow()
 }

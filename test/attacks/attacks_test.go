@@ -46,7 +46,7 @@ func TestAttacks(t *testing.T) {
 		"pings of many":       {attack: "pings of who is in 1,000 channels", attackers: 2, times: 2, want: attack.Got{attack.Answered: 4}},
 		"forged channels":     {attack: "forged signatures of channels", attackers: 2, times: 4, want: attack.Got{attack.Answered: 8}, counted: map[string]float64{`broadcastd_subscriptions_refused_total{reason="bad_signature"}`: 16_000}},
 		"whispers":            {attack: "client events over the limit", attackers: 2, times: 4, want: attack.Got{attack.Answered: 8}, most: map[string]float64{`broadcastd_events_total{app="app",source="client"}`: 2000}},
-		"members come and go": {attack: "members who join and leave", attackers: 4, times: 1, app: "max_subscriptions: 100, ", want: attack.Got{attack.Answered: 4}, counted: map[string]float64{`broadcastd_subscriptions_refused_total{reason="too_many"}`: 2000}},
+		"members come and go": {attack: "members who join and leave", attackers: 4, times: 1, want: attack.Got{attack.Answered: 4}},
 		"smuggling":           {attack: "smuggled requests", attackers: 1, times: 1, want: attack.Got{"one answer to each": 1}},
 	}
 	tested := map[string]bool{}

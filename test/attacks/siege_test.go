@@ -71,9 +71,12 @@ func (s siege) run(t *testing.T) {
 		t.Errorf("the attackers got %s, want %s", got, s.want)
 	}
 	for name, least := range s.counted {
-		if n := d.Metric(name); n < least {
-			t.Errorf("%s is %v, want %v", name, n, least)
-		}
+		daemon.Eventually(t, "what the attackers met is counted", func() error {
+			if n := d.Metric(name); n < least {
+				return fmt.Errorf("%s is %v, want %v", name, n, least)
+			}
+			return nil
+		})
 	}
 	for name, most := range s.most {
 		if n := d.Metric(name); n > most {

@@ -12,6 +12,13 @@ import Pusher from 'pusher-js';
 /** Whispers that wait in each channel at most; beyond it the oldest is given up. */
 const MAX_WAITING = 50;
 
+/**
+ * How long a channel that nobody follows any more is kept, in ms. Pages leave and join
+ * again at once; pusher-js, which sends from timers, can then have the subscription
+ * overtake the end of the one before, and be in a channel that the server has it left.
+ */
+const LINGER = 100;
+
 /** pusher-js's connection states by what they mean to a user. */
 const STATES = {
   initialized: 'connecting',
@@ -111,7 +118,12 @@ export function createRealtime({ key, host, port, tls = false, authEndpoint, tok
     const room = rooms.get(name);
     room.add(handlers);
     return () => {
-      if (room.remove(handlers)) rooms.delete(name);
+      if (!room.remove(handlers)) return;
+      setTimeout(() => {
+        if (!room.isEmpty() || rooms.get(name) !== room) return;
+        rooms.delete(name);
+        room.close();
+      }, LINGER);
     };
   }
 
@@ -151,7 +163,7 @@ export function createRealtime({ key, host, port, tls = false, authEndpoint, tok
      */
     whisperToJob(id, message) {
       const room = rooms.get(`private-job.${id}`);
-      return room ? room.whisper('client-message', message)
+      return room && !room.isEmpty() ? room.whisper('client-message', message)
         : Promise.reject(new Error(`job ${id} is not subscribed to`));
     },
 
@@ -218,6 +230,7 @@ function openRoom(echo, name, events, onEvent, pace) {
 
   for (const [event, handler] of Object.entries(events)) {
     channel.listen(`.${event}`, (data) => {
+      if (callers.size === 0) return;
       onEvent?.({ name: event, channel: name, data });
       tell(handler, data);
     });
@@ -237,8 +250,16 @@ function openRoom(echo, name, events, onEvent, pace) {
     /** Reports whether that was the last caller. */
     remove(handlers) {
       if (!callers.delete(handlers) || callers.size) return false;
-      room.close();
+      room.giveUp();
       return true;
+    },
+
+    isEmpty: () => callers.size === 0,
+
+    /** Whispers that wait are not sent any more. */
+    giveUp() {
+      clearTimeout(timer);
+      for (const whisper of waiting.splice(0)) whisper.reject(new Error(`${name} was left`));
     },
 
     whisper(event, data) {
@@ -250,8 +271,7 @@ function openRoom(echo, name, events, onEvent, pace) {
     },
 
     close() {
-      clearTimeout(timer);
-      for (const whisper of waiting.splice(0)) whisper.reject(new Error(`${name} was left`));
+      room.giveUp();
       // pusher-js keeps a channel whose subscription is under way, and would
       // call these handlers again after a later subscription.
       subscription.unbind();

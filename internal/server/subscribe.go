@@ -125,7 +125,7 @@ func (ses *session) joinLocked(channel string, member *protocol.Member) *subscri
 		return nil
 	case member != nil && !ses.mayAppear(channel):
 		ses.refuse(channel, "too_many", typeLimit, http.StatusTooManyRequests,
-			fmt.Sprintf("the connection joins more than %d presence channels a second that have %d members and more", appearances, crowd))
+			fmt.Sprintf("the connection joins more than %d presence channels a second that have %d subscribers and more", appearances, crowd))
 		return nil
 	}
 	if member != nil { // before the client hears that it is in
@@ -161,7 +161,7 @@ func (ses *session) refuseFull(channel string) {
 // its members. These bound how often a connection may have a crowd told: so many times
 // at once, as after a reconnect, and then so many a second.
 const (
-	crowd             = 50 // members on this node
+	crowd             = 50 // subscribers on this node
 	appearancesAtOnce = 100
 	appearances       = 10
 )
